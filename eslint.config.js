@@ -1,0 +1,53 @@
+import { defineConfig } from "eslint/config";
+import tseslint from "typescript-eslint";
+
+/** Who may import whom, by folder: DESIGN's arrows, as patterns of what is refused. */
+const imports = (files, ...refused) => ({
+  files,
+  rules: {
+    "no-restricted-imports": ["error", { patterns: refused.map(([regex, message]) => ({ regex, message })) }],
+  },
+});
+const typeGraphql = ["^type-graphql$", "type-graphql has one door: src/audit/type-graphql.ts."];
+
+export default defineConfig(
+  { ignores: ["dist/", "node_modules/", ".data/", "web/"] },
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      // It overflows the stack on graphql's types.
+      "@typescript-eslint/no-unsafe-class-instance-assignment": "off",
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      // A resolver class is all decorators.
+      "@typescript-eslint/no-extraneous-class": "off",
+      "no-restricted-imports": ["error", { patterns: [{ regex: typeGraphql[0], message: typeGraphql[1] }] }],
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "MemberExpression[object.name='process'][property.name='env']",
+          message: "The environment is read once, by src/config.ts.",
+        },
+      ],
+    },
+  },
+  imports(
+    ["src/devices/**", "src/chats/**", "src/groups/**"],
+    typeGraphql,
+    ["^\\.\\./(devices|chats|groups)/", "Features never import each other."],
+    ["^\\.\\./audit/(?!index\\.js$)", "A feature imports audit/index alone."],
+  ),
+  imports(["src/audit/*.ts"], typeGraphql, ["^\\.\\./", "The framework imports nothing of the application."]),
+  imports(
+    ["src/audit/read/**"],
+    typeGraphql,
+    ["^\\.\\./\\.\\./", "The framework imports nothing of the application."],
+    ["^\\.\\./(seal|report)/", "read, seal and report never import each other."],
+  ),
+  imports(["src/audit/entry.ts"], [".", "The terms import nothing."]),
+  imports(["src/config.ts"], ["^\\.{1,2}/(?!config/)", "The configuration imports nothing of the project."]),
+  { files: ["src/audit/type-graphql.ts"], rules: { "no-restricted-imports": "off" } },
+  { files: ["src/main.ts", "src/cli/**", "test/**", "bench/**", "demo/**"], rules: { "no-restricted-syntax": "off" } },
+);

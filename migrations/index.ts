@@ -1,0 +1,24 @@
+import { Roles1795219201000 } from "./1795219201000-roles.js";
+import { Identifiers1795219202000 } from "./1795219202000-identifiers.js";
+import { Entry1795219203000 } from "./1795219203000-entry.js";
+import { Guards1795219204000 } from "./1795219204000-guards.js";
+import { Partitions1795219205000 } from "./1795219205000-partitions.js";
+import { EventTriggers1795219206000 } from "./1795219206000-event-triggers.js";
+import { BusinessSchema1795219207000 } from "./1795219207000-business-schema.js";
+import { Device1795219208000 } from "./1795219208000-device.js";
+import { Chat1795219209000 } from "./1795219209000-chat.js";
+import { Group1795219210000 } from "./1795219210000-group.js";
+
+/** Every migration, in the order in which it runs. */
+export const migrations = [
+  Roles1795219201000,
+  Identifiers1795219202000,
+  Entry1795219203000,
+  Guards1795219204000,
+  Partitions1795219205000,
+  EventTriggers1795219206000,
+  BusinessSchema1795219207000,
+  Device1795219208000,
+  Chat1795219209000,
+  Group1795219210000,
+];

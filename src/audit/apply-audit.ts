@@ -1,0 +1,181 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { MapperKind, mapSchema } from "@graphql-tools/utils";
+import {
+  defaultFieldResolver,
+  responsePathAsArray,
+  type GraphQLFieldConfig,
+  type GraphQLFieldResolver,
+  type GraphQLResolveInfo,
+  type GraphQLSchema,
+} from "graphql";
+import { runAfterCommit } from "./after-commit.js";
+import { actionAllowed } from "./changes.js";
+import { attemptedFields } from "./attempted.js";
+import { askedId, auditedField, authorize, namedIds, valueAt, type AuditedField } from "./audited-field.js";
+import type { AuditContext, MutationContext } from "./context.js";
+import { directivesOf } from "./directive.js";
+import { AuditError, badUserInput } from "./errors.js";
+import { EntryTemplate } from "./entry-template.js";
+import { exemptOperation } from "./exempt-operation.js";
+import { Operation, type OperationGround, type OperationProgress } from "./operation.js";
+import type { AuditObserver } from "./observer.js";
+import type { RefusalLog } from "./refusal-log.js";
+import type { Sessions } from "./session.js";
+import { unstorablePaths } from "./text.js";
+import { isSerializationFailure, translateError } from "./translate-error.js";
+import type { StagedEntry } from "./write-staged.js";
+
+/** What the wrapper works with. */
+export interface AuditRuntime extends OperationGround {
+  readonly sessions: Sessions;
+  /** Writes FAILURE and DENIED on a connection of its own. */
+  readonly refusals: RefusalLog;
+  readonly observer: AuditObserver;
+}
+
+type Config = GraphQLFieldConfig<unknown, AuditContext, Readonly<Record<string, unknown>>>;
+type Arguments = Readonly<Record<string, unknown>>;
+type Resolve = GraphQLFieldResolver<unknown, AuditContext, Arguments>;
+
+const MAX_TRIES = 4;
+const RETRY_MILLISECONDS = 20;
+const APPLIED = "auditApplied";
+
+/**
+ * Makes the directives work: wraps every mutation by its `@audited` or `@unaudited`, and every root field by its
+ * `@requires`. Call it after all other transformers, so that it stands outside authorization and validation and sees
+ * what they refuse; a second call changes nothing.
+ *
+ * @example
+ * applyAudit(withAuditDirectives(await buildSchema({ resolvers })), runtime);
+ */
+export function applyAudit(schema: GraphQLSchema, runtime: AuditRuntime): GraphQLSchema {
+  const wrap = (config: Config, name: string, isMutation: boolean): Config => {
+    if (config.extensions?.[APPLIED]) return config;
+    const resolve = isMutation ? mutationResolver(schema, runtime, config, name) : guardedResolver(schema, config);
+    return { ...config, resolve, extensions: { ...config.extensions, [APPLIED]: true } };
+  };
+  return mapSchema(schema, {
+    [MapperKind.MUTATION_ROOT_FIELD]: (config, name) => wrap(config as Config, name, true),
+    [MapperKind.QUERY_ROOT_FIELD]: (config, name) => wrap(config as Config, name, false),
+    [MapperKind.SUBSCRIPTION_ROOT_FIELD]: (config, name) => wrap(config as Config, name, false),
+  });
+}
+
+function guardedResolver(schema: GraphQLSchema, config: Config): Resolve {
+  const allowed = directivesOf(schema, config as GraphQLFieldConfig<unknown, unknown>).requires?.roles ?? null;
+  const resolve = config.resolve ?? defaultFieldResolver;
+  return (parent, args, context, info) => {
+    authorize(context.caller, allowed, false);
+    refuseUnstorable(args);
+    return resolve(parent, args, context, info);
+  };
+}
+
+function mutationResolver(schema: GraphQLSchema, runtime: AuditRuntime, config: Config, name: string): Resolve {
+  const directives = directivesOf(schema, config as GraphQLFieldConfig<unknown, unknown>);
+  const resolve = config.resolve ?? defaultFieldResolver;
+  const { audited, requires } = directives;
+  if (audited === null)
+    return async (parent, args, context, info) => {
+      authorize(context.caller, requires?.roles ?? null, true);
+      refuseUnstorable(args);
+      return exemptOperation(runtime, name, context, (inner) => resolve(parent, args, inner, info));
+    };
+  const field = auditedField(
+    name,
+    config as GraphQLFieldConfig<unknown, unknown>,
+    { ...directives, audited },
+    runtime.registry.get(audited.resource),
+  );
+  return (parent, args, context, info) =>
+    auditedCall(runtime, field, args, context, info, (inner) => resolve(parent, args, inner, info));
+}
+
+async function auditedCall(
+  runtime: AuditRuntime,
+  field: AuditedField,
+  args: Arguments,
+  context: AuditContext,
+  info: GraphQLResolveInfo,
+  resolve: (context: MutationContext) => unknown,
+): Promise<unknown> {
+  const place = runtime.sessions.next(
+    new EntryTemplate(context, field.name, { sessionId: "", sequenceNumber: 0n }).tenantId,
+  );
+  const template = new EntryTemplate(context, field.name, place);
+  const progress: OperationProgress = { listed: false, ids: [], prior: undefined };
+  const report = (entryIds: readonly string[]) =>
+    context.reports.push({
+      path: responsePathAsArray(info.path),
+      entryIds,
+      sessionId: place.sessionId,
+      sequenceNumber: String(place.sequenceNumber),
+    });
+  try {
+    authorize(context.caller, field.roles, true);
+    refuseUnstorable(args);
+    progress.listed = Array.isArray(valueAt(args, field.idPath));
+    if (field.idFrom === "arguments")
+      progress.ids = namedIds(field, args, runtime.registry.reader(field.resource).idIsUuid);
+    const result = await untilSerialized(() =>
+      new Operation(runtime, field, context, template, progress, resolve).run(),
+    );
+    report(result.entryIds);
+    runtime.observer.written(result.staged.map(({ entry }) => entry));
+    await runAfterCommit(runtime.observer, field.name, result.afterCommit);
+    return result.response;
+  } catch (cause) {
+    const error = translateError(cause, field.errorPrefix, (unforeseen) =>
+      runtime.observer.unforeseen(unforeseen, field.name),
+    );
+    report(await runtime.refusals.write(refusalEntries(field, args, template, progress, error)));
+    throw error;
+  }
+}
+
+async function untilSerialized<Result>(run: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await run();
+    } catch (error) {
+      if (tries === MAX_TRIES || !isSerializationFailure(error)) throw error;
+      await wait(Math.random() * RETRY_MILLISECONDS * 2 ** tries);
+    }
+}
+
+function refuseUnstorable(args: Arguments): void {
+  const paths = unstorablePaths(args, "");
+  if (paths.length > 0)
+    throw badUserInput(paths.map((path) => ({ field: path, message: "holds NUL or a lone surrogate" })));
+}
+
+/**
+ * The entries of an attempt that came to nothing: one for each id, or one without an id where the call was refused
+ * before its ids were known. The id that the error names has its code, and is the cause of the others' being undone.
+ */
+function refusalEntries(
+  field: AuditedField,
+  args: Arguments,
+  template: EntryTemplate,
+  progress: OperationProgress,
+  error: AuditError,
+): StagedEntry[] {
+  const attempted = attemptedFields(field.resource, args);
+  const ids = progress.ids.length > 0 ? progress.ids : [askedId(field, args)];
+  const culprit = error.resourceId === null ? -1 : ids.indexOf(error.resourceId);
+  const alone = ids.length === 1 || culprit < 0;
+  return ids.map((id, ordinal) => {
+    const prior = id === null || progress.ids.length === 0 ? undefined : progress.prior?.get(id);
+    const undone = !alone && ordinal !== culprit;
+    const entry = template.refusal(field.resource, {
+      id,
+      prior: prior ?? null,
+      action: actionAllowed(field.actions, prior),
+      error: undone ? new AuditError("ROLLED_BACK", "Undone because another id of the same call failed.") : error,
+      attempted,
+      ordinal,
+    });
+    return { entry, causedBy: undone ? culprit : null };
+  });
+}

@@ -1,0 +1,40 @@
+import type { AuditAction, Change, ChangeOp } from "./entry.js";
+import type { AuditedResource } from "./resource.js";
+import type { Snapshot } from "./snapshot.js";
+
+/**
+ * Compares two states by the declared field policies, in the order of the declaration. Equal exact values are no change;
+ * in a creation or a deletion a field that is null is none. A secret's values stay out.
+ */
+export function changesBetween(resource: AuditedResource, before: Snapshot | null, after: Snapshot | null): Change[] {
+  const op: ChangeOp = before === null ? "ADD" : after === null ? "REMOVE" : "REPLACE";
+  return Object.entries(resource.fields).flatMap(([field, policy]): Change[] => {
+    const oldValue = before?.values.get(field) ?? null;
+    const newValue = after?.values.get(field) ?? null;
+    if (policy.kind === "ignore" || oldValue === newValue) return [];
+    if (policy.kind === "secret") return [{ field, op, old: null, new: null, secret: true }];
+    return [{ field, op, old: oldValue, new: newValue, secret: false }];
+  });
+}
+
+/** Which action the two states show, and null where nothing stood before or after. */
+export function actionBetween(before: Snapshot | null, after: Snapshot | null): AuditAction | null {
+  if (before === null) return after === null ? null : "CREATE";
+  return after === null ? "DELETE" : "UPDATE";
+}
+
+/**
+ * The action of a call that changed nothing, or that failed: the only one declared; of several, the only one that the
+ * prior state allows, and null where it wasn't read.
+ *
+ * @param prior the state before; null where nothing stood, undefined where it wasn't read
+ */
+export function actionAllowed(
+  declared: readonly AuditAction[],
+  prior: Snapshot | null | undefined,
+): AuditAction | null {
+  const allowed = declared.filter(
+    (action) => declared.length === 1 || (prior !== undefined && (action === "CREATE") === (prior === null)),
+  );
+  return allowed.length === 1 ? (allowed[0] ?? null) : null;
+}

@@ -1,0 +1,68 @@
+import type { GraphQLSchema } from "graphql";
+import type { DataSource } from "typeorm";
+import { directiveFindings } from "./directive-findings.js";
+import type { AuditedResource } from "./resource.js";
+import { AuditSubscriber } from "./subscriber.js";
+
+/**
+ * Everything that the developer forgot, all at once, each with what to write: mutations without a decision, directives
+ * that say what can't be, columns without a policy, and a data source without the subscriber. Empty where nothing is.
+ *
+ * @example
+ * const problems = completeness(schema, resources, dataSource);
+ * if (problems.length > 0) throw new Error(problems.join("\n"));
+ */
+export function completeness(
+  schema: GraphQLSchema,
+  resources: readonly AuditedResource[],
+  dataSource: DataSource,
+): string[] {
+  return [
+    ...directiveFindings(schema, resources),
+    ...duplicates(resources),
+    ...resources.flatMap((resource) => policyFindings(resource, dataSource)),
+    ...subscriberFindings(dataSource),
+  ];
+}
+
+function duplicates(resources: readonly AuditedResource[]): string[] {
+  const types = resources.map(({ type }) => type);
+  const twice = new Set(types.filter((type, index) => types.indexOf(type) !== index));
+  return [...twice].map((type) => `The audited resource "${type}" is declared twice: give one of them another type.`);
+}
+
+const secretLooking = /secret|passw(or)?d|passphrase|token|credential|(private|api|access|signing)_?key|otp|pincode/i;
+
+function policyFindings(resource: AuditedResource, dataSource: DataSource): string[] {
+  const { name } = resource.entity;
+  if (!dataSource.hasMetadata(resource.entity))
+    return [`${name}, the entity of "${resource.type}", isn't known to the data source: add it to its entities.`];
+  const columns = dataSource.getMetadata(resource.entity).columns.map((column) => column.propertyPath);
+  const fields = Object.keys(resource.fields);
+  return [
+    ...columns
+      .filter((column) => !fields.includes(column))
+      .map(
+        (column) => `${name}.${column} has no field policy: add \`${column}: track\`, \`secret\` or \`ignore("why")\`.`,
+      ),
+    ...fields
+      .filter((field) => !columns.includes(field))
+      .map((field) => `"${resource.type}" has a policy for ${field}, but ${name} has no such column: remove it.`),
+    ...Object.entries(resource.fields)
+      .filter(([field, policy]) => policy.kind === "track" && secretLooking.test(field))
+      .map(([field]) => `${name}.${field} looks like a secret but is tracked in clear: write \`${field}: secret\`.`),
+    ...Object.entries(resource.fields)
+      .filter(([, policy]) => policy.kind === "ignore" && policy.reason.trim() === "")
+      .map(([field]) => `${name}.${field} is ignored without a reason: write \`${field}: ignore("why")\`.`),
+    ...[resource.idField, resource.tenantField]
+      .filter((field) => !columns.includes(field))
+      .map((field) => `"${resource.type}" is found by ${field}, but ${name} has no such column.`),
+  ];
+}
+
+function subscriberFindings(dataSource: DataSource): string[] {
+  if (dataSource.subscribers.some((subscriber) => subscriber instanceof AuditSubscriber)) return [];
+  return [
+    "The audit subscriber isn't there: `dataSource.subscribers.push(new AuditSubscriber(…))` after initialize().",
+  ];
+}

@@ -1,0 +1,105 @@
+/**
+ * The terms of the log. Nothing here does anything; everything else speaks in these words.
+ */
+
+/** What a call did to a resource. */
+export const auditActions = ["CREATE", "UPDATE", "DELETE"] as const;
+export type AuditAction = (typeof auditActions)[number];
+
+/** How an attempt ended, as the transaction says, never as HTTP does. */
+export const auditOutcomes = ["SUCCESS", "FAILURE", "DENIED"] as const;
+export type AuditOutcome = (typeof auditOutcomes)[number];
+
+export const actorTypes = ["USER", "SERVICE", "SYSTEM", "DATABASE", "ANONYMOUS"] as const;
+export type ActorType = (typeof actorTypes)[number];
+
+/** The tenant, in the database alone, of what belongs to no tenant. No token can name it. */
+export const PLATFORM_TENANT = "$platform";
+
+/** What a tenant may be called. */
+export const tenantPattern = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+
+/** Who acted, as known when it was done. */
+export interface Actor {
+  readonly type: ActorType;
+  readonly id: string | null;
+  readonly name: string | null;
+  /** Whom a service acted for. */
+  readonly onBehalfOf: string | null;
+  /** Which part of the system acted, where no one asked it to. */
+  readonly subsystem: string | null;
+  /** Who issued the credential, its id, and the client that holds it. */
+  readonly issuer: string | null;
+  readonly tokenId: string | null;
+  readonly clientId: string | null;
+}
+
+/** Who acts where nobody could be verified: an entry names nothing that the credential claimed. */
+export const anonymous: Actor = {
+  type: "ANONYMOUS",
+  id: null,
+  name: null,
+  onBehalfOf: null,
+  subsystem: null,
+  issuer: null,
+  tokenId: null,
+  clientId: null,
+};
+
+/** A value as canonical JSON text, so that no 64-bit integer or decimal passes through a JavaScript number. */
+export type JsonText = string;
+
+export type ChangeOp = "ADD" | "REPLACE" | "REMOVE";
+
+/** One field's old and new value; a secret's are null. */
+export interface Change {
+  readonly field: string;
+  readonly op: ChangeOp;
+  readonly old: JsonText | null;
+  readonly new: JsonText | null;
+  readonly secret: boolean;
+}
+
+/** What the arguments of an attempt asked of one field. */
+export interface AttemptedField {
+  readonly field: string;
+  readonly value: JsonText | null;
+  readonly secret: boolean;
+}
+
+/** What was acted on. */
+export interface Resource {
+  readonly type: string;
+  readonly id: string | null;
+  readonly label: string | null;
+}
+
+/** The request that an operation came with. Every text is bounded in length by whoever fills it. */
+export interface RequestOrigin {
+  readonly requestId: string;
+  readonly clientRequestId: string | null;
+  readonly traceId: string | null;
+  readonly reason: string | null;
+  /** In the form that PostgreSQL's `inet` prints, without a mask. */
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+}
+
+/** An entry as it is staged: what the database stamps (id, time, transaction, login) is not the writer's to state. */
+export interface PendingEntry {
+  readonly tenantId: string;
+  readonly actor: Actor;
+  readonly action: AuditAction | null;
+  readonly eventType: string;
+  readonly outcome: AuditOutcome;
+  readonly error: { readonly code: string; readonly message: string | null } | null;
+  readonly resource: Resource | null;
+  readonly changes: readonly Change[];
+  readonly attempted: readonly AttemptedField[];
+  readonly operation: string | null;
+  readonly origin: RequestOrigin;
+  readonly sessionId: string;
+  readonly sequenceNumber: bigint;
+  readonly ordinal: number;
+  readonly causeId: string | null;
+}

@@ -1,0 +1,75 @@
+import { GraphQLError } from "graphql";
+import { truncated } from "./text.js";
+
+/**
+ * Every code that a client may see, with what it means. docs/errors.md has a section for each; a test compares the two.
+ */
+export const errorCodes = {
+  UNAUTHENTICATED: "No token was sent, or one that doesn't verify.",
+  FORBIDDEN: "The caller is known and may not do this.",
+  BAD_USER_INPUT: "The request asks for something that can't be; `extensions.fields` names each field.",
+  NOT_FOUND: "What is named doesn't exist, or not for this caller.",
+  CONFLICT: "It doesn't agree with what stands, such as a serial number that is taken.",
+  ROLLED_BACK: "It was undone because another part of the same call failed.",
+  LIMIT_EXCEEDED: "It would go beyond a documented limit.",
+  TIMEOUT: "It took longer than it may; nothing was changed.",
+  AUDIT_UNAVAILABLE: "The log can't be written, so nothing was changed.",
+  UNAVAILABLE: "Something that is needed can't be reached just now.",
+  INTERNAL: "No one foresaw this; the id finds it in the server's log.",
+} as const;
+export type ErrorCode = keyof typeof errorCodes;
+
+/** One field of the input and what is wrong with it. */
+export interface FieldProblem {
+  /** A path in the arguments, such as `input.name`. */
+  readonly field: string;
+  readonly message: string;
+}
+
+interface AuditErrorOptions {
+  readonly cause?: unknown;
+  readonly fields?: readonly FieldProblem[];
+  /** The id that it is about, so that a call with several ids can tell which one failed. */
+  readonly resourceId?: string;
+}
+
+/**
+ * What a client is told: a code from the table and a message that says what happened and what to do.
+ * The message is stored in the log too, so it must never hold a secret or a value of another tenant's.
+ */
+export class AuditError extends GraphQLError {
+  readonly code: ErrorCode;
+  readonly resourceId: string | null;
+
+  constructor(code: ErrorCode, message: string, options: AuditErrorOptions = {}) {
+    super(message, {
+      extensions: { code, ...(options.fields && { fields: options.fields }) },
+      originalError: options.cause instanceof Error ? options.cause : null,
+    });
+    this.name = "AuditError";
+    this.code = code;
+    this.resourceId = options.resourceId ?? null;
+  }
+}
+
+/** The arguments are wrong, in these fields. */
+export function badUserInput(fields: readonly FieldProblem[], cause?: unknown): AuditError {
+  const message = fields.map(({ field, message }) => `${field} ${message}`).join("; ");
+  return new AuditError("BAD_USER_INPUT", `The input isn't valid: ${message}.`, { fields, cause });
+}
+
+/** What was named doesn't exist for this caller: a foreign tenant's id is a missing one. */
+export function notFound(resourceType: string, resourceId: string, cause?: unknown): AuditError {
+  return new AuditError("NOT_FOUND", `There is no ${resourceType} ${printable(resourceId)}.`, { resourceId, cause });
+}
+
+/** Closes a union: reached only where the compiler was told a lie. */
+export function assertNever(value: never): never {
+  throw new Error(`Unexpected value: ${String(value)}`);
+}
+
+/** A value from a client, as short and harmless as a message may carry it. */
+export function printable(text: string): string {
+  const clean = text.toWellFormed().replace(/\p{Cc}/gu, "\uFFFD");
+  return truncated(clean, 64);
+}

@@ -1,0 +1,36 @@
+import { runAfterCommit, type AfterCommit } from "./after-commit.js";
+import { mutationContext, type AuditContext, type MutationContext } from "./context.js";
+import { tenantOf } from "./entry-template.js";
+import { rollBack } from "./operation.js";
+import type { AuditRuntime } from "./apply-audit.js";
+import { AuditScope } from "./scope.js";
+import { translateError } from "./translate-error.js";
+
+/**
+ * Runs an `@unaudited` mutation in a transaction of its own, which leaves no entry and in which TypeORM's writes may
+ * change nothing but ignored fields.
+ */
+export async function exemptOperation(
+  runtime: AuditRuntime,
+  name: string,
+  context: AuditContext,
+  resolve: (context: MutationContext) => unknown,
+): Promise<unknown> {
+  const runner = runtime.dataSource.createQueryRunner("master");
+  const scope = AuditScope.open(runner, tenantOf(context), runtime.registry, { exempt: true });
+  const afterCommit: AfterCommit[] = [];
+  try {
+    await runner.connect();
+    await runner.startTransaction();
+    const result = await resolve(mutationContext(context, scope, null, afterCommit));
+    await runner.commitTransaction();
+    await runAfterCommit(runtime.observer, name, afterCommit);
+    return result;
+  } catch (error) {
+    await rollBack(runner);
+    throw translateError(error, "input", (unforeseen) => runtime.observer.unforeseen(unforeseen, name));
+  } finally {
+    scope.close();
+    await runner.release();
+  }
+}

@@ -1,0 +1,41 @@
+export { applyAudit, type AuditRuntime } from "./apply-audit.js";
+export type { AuditContext, Caller, MutationContext, OperationReport } from "./context.js";
+export {
+  Audited,
+  Requires,
+  roles,
+  Unaudited,
+  withAuditDirectives,
+  type AuditedDirective,
+  type Role,
+} from "./directive.js";
+export {
+  actorTypes,
+  anonymous,
+  auditActions,
+  auditOutcomes,
+  PLATFORM_TENANT,
+  tenantPattern,
+  type Actor,
+  type RequestOrigin,
+} from "./entry.js";
+export { AuditError, badUserInput, errorCodes, notFound, type ErrorCode, type FieldProblem } from "./errors.js";
+export { completeness } from "./completeness.js";
+export { mutationDecisions, type MutationDecision } from "./mutation-decisions.js";
+export type { AuditObserver } from "./observer.js";
+export { RefusalLog } from "./refusal-log.js";
+export { Registry } from "./registry.js";
+export {
+  defineAuditedResource,
+  ignore,
+  secret,
+  track,
+  trackSet,
+  type AuditedResource,
+  type FieldPolicy,
+  type Visibility,
+} from "./resource.js";
+export type { AuditScope } from "./scope.js";
+export { Sessions } from "./session.js";
+export { PageInfo } from "./read/types.js";
+export { AuditSubscriber } from "./subscriber.js";

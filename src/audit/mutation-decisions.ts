@@ -1,0 +1,17 @@
+import type { GraphQLFieldConfig, GraphQLSchema } from "graphql";
+import { directivesOf, type FieldDirectives } from "./directive.js";
+
+/** What was decided for one mutation. */
+export interface MutationDecision extends FieldDirectives {
+  readonly name: string;
+}
+
+/** Every mutation of the schema with its directives, by name. */
+export function mutationDecisions(schema: GraphQLSchema): MutationDecision[] {
+  return Object.values(schema.getMutationType()?.getFields() ?? {})
+    .map((field) => ({
+      name: field.name,
+      ...directivesOf(schema, field as unknown as GraphQLFieldConfig<unknown, unknown>),
+    }))
+    .sort((left, right) => (left.name < right.name ? -1 : 1));
+}

@@ -1,0 +1,13 @@
+import type { PendingEntry } from "./entry.js";
+
+/** Who is told what becomes of entries: metrics and the server's log. None of these may throw. */
+export interface AuditObserver {
+  /** Entries that are committed. */
+  written(entries: readonly PendingEntry[]): void;
+  /** How long one write to the log took. */
+  wrote(seconds: number): void;
+  /** Entries that could not be written. A SUCCESS among them means that its change was rolled back. */
+  writeFailed(error: unknown, entries: readonly PendingEntry[]): void;
+  /** An error that no one foresaw: logged and counted under the id that is returned. */
+  unforeseen(error: unknown, place: string): string;
+}

@@ -1,0 +1,223 @@
+import type { PoolClient } from "pg";
+import type { DataSource, QueryRunner } from "typeorm";
+import { actionAllowed, actionBetween, changesBetween } from "./changes.js";
+import type { AuditedField } from "./audited-field.js";
+import { valueAt } from "./audited-field.js";
+import type { AfterCommit } from "./after-commit.js";
+import { mutationContext, type AuditContext, type MutationContext } from "./context.js";
+import type { AuditAction } from "./entry.js";
+import { notFound } from "./errors.js";
+import type { EntryTemplate } from "./entry-template.js";
+import type { Registry } from "./registry.js";
+import { AuditScope } from "./scope.js";
+import type { Snapshot } from "./snapshot.js";
+import type { StagedEntry } from "./write-staged.js";
+
+/** What an operation runs on. */
+export interface OperationGround {
+  readonly dataSource: DataSource;
+  /** Sees only what others have committed. */
+  readonly readDataSource: DataSource;
+  readonly registry: Registry;
+}
+
+/** What an operation knows so far; a failure's entry is made of it. */
+export interface OperationProgress {
+  /** Whether the argument is a list, and so the resolver's prior state too. */
+  listed: boolean;
+  /** Empty until the arguments' ids were found good; stays so where the id comes from the result. */
+  ids: readonly string[];
+  /** By id, null where nothing stood; undefined until it was read. */
+  prior: ReadonlyMap<string, Snapshot | null> | undefined;
+}
+
+export interface OperationResult {
+  readonly response: unknown;
+  readonly staged: readonly StagedEntry[];
+  readonly entryIds: readonly string[];
+  readonly afterCommit: readonly AfterCommit[];
+}
+
+/**
+ * One audited operation in one transaction: prior state with a row lock, resolver, state after, entries, commit.
+ * Nothing of it stands unless all of it does.
+ */
+export class Operation {
+  readonly #afterCommit: AfterCommit[] = [];
+  readonly #tenantId: string;
+
+  constructor(
+    private readonly ground: OperationGround,
+    private readonly field: AuditedField,
+    private readonly context: AuditContext,
+    private readonly template: EntryTemplate,
+    private readonly progress: OperationProgress,
+    private readonly resolve: (context: MutationContext) => unknown,
+  ) {
+    this.#tenantId = template.tenantId;
+  }
+
+  async run(): Promise<OperationResult> {
+    const runner = this.ground.dataSource.createQueryRunner("master");
+    const lock = this.field.actions.includes("DELETE") ? "for update" : "for no key update";
+    const scope = AuditScope.open(runner, this.#tenantId, this.ground.registry, { lock });
+    try {
+      await runner.connect();
+      await runner.startTransaction();
+      const prior = await this.#lockPrior(runner, lock);
+      const result = await this.resolve(this.#resolverContext(scope, prior));
+      const { response, staged } = await this.#compare(scope, prior, result);
+      scope.staged = staged;
+      await runner.commitTransaction();
+      return { response, staged, entryIds: scope.entryIds, afterCommit: this.#afterCommit };
+    } catch (error) {
+      await rollBack(runner);
+      throw error;
+    } finally {
+      scope.close();
+      await runner.release();
+    }
+  }
+
+  async #lockPrior(runner: QueryRunner, lock: "for update" | "for no key update") {
+    const { ids } = this.progress;
+    if (ids.length === 0) return new Map<string, Snapshot | null>();
+    const reader = this.ground.registry.reader(this.field.resource);
+    const visibility = this.field.resource.visible(this.context.caller);
+    const found = await reader.read(runner, this.#tenantId, ids, visibility, lock);
+    const missing = ids.filter((id) => !found.has(id));
+    if (missing.length > 0 && this.field.actions.includes("CREATE")) {
+      await lockAbsent(
+        runner,
+        missing.map((id) => JSON.stringify([this.#tenantId, this.field.resource.type, id])),
+      );
+      // Whoever held the lock before may have created it since.
+      for (const [id, row] of await reader.read(runner, this.#tenantId, missing, visibility, lock)) found.set(id, row);
+    }
+    const prior = new Map(ids.map((id) => [id, found.get(id) ?? null]));
+    this.progress.prior = prior;
+    const gone = this.field.actions.includes("CREATE") ? undefined : ids.find((id) => !found.has(id));
+    if (gone !== undefined) throw notFound(this.field.resource.type, gone);
+    for (const snapshot of found.values()) deepFreeze(snapshot.entity);
+    return prior;
+  }
+
+  #resolverContext(scope: AuditScope, prior: ReadonlyMap<string, Snapshot | null>): MutationContext {
+    const entities = [...prior.values()].map((snapshot) => snapshot?.entity ?? null);
+    const given = this.progress.listed ? entities : (entities[0] ?? null);
+    return mutationContext(this.context, scope, given, this.#afterCommit);
+  }
+
+  async #compare(scope: AuditScope, prior: ReadonlyMap<string, Snapshot | null>, result: unknown) {
+    const ids = this.field.idFrom === "result" ? [await this.#bornId(result)] : this.progress.ids;
+    const reader = this.ground.registry.reader(this.field.resource);
+    const after = await reader.read(scope.runner, this.#tenantId, ids);
+    if (this.field.idFrom === "arguments") this.#checkResultIds(result, ids);
+    const named = ids.map((id, ordinal): StagedEntry => {
+      const [before, now] = [prior.get(id) ?? null, after.get(id) ?? null];
+      if (this.field.idFrom === "result" && now === null)
+        throw new Error(`${this.field.name} returned the id of a row that isn't there: return the one it created.`);
+      return { entry: this.#entry(id, ordinal, before, now), causedBy: null };
+    });
+    const caused = await this.#compareTouched(scope, ids);
+    const entities = ids.map((id) => (after.get(id) ?? prior.get(id))?.entity ?? null);
+    const fresh = this.field.returnsList ? entities : (entities[0] ?? null);
+    return { response: this.field.returnsResource ? fresh : result, staged: [...named, ...caused] };
+  }
+
+  #entry(id: string, ordinal: number, before: Snapshot | null, after: Snapshot | null) {
+    const changes = changesBetween(this.field.resource, before, after);
+    const action = this.#action(before, after, changes.length > 0);
+    return this.template.success(this.field.resource, { id, before, after, action, changes, ordinal });
+  }
+
+  #action(before: Snapshot | null, after: Snapshot | null, changed: boolean): AuditAction {
+    const seen = actionBetween(before, after);
+    if (seen !== null && this.field.actions.includes(seen)) return seen;
+    const declared =
+      changed || (before === null) !== (after === null) ? null : actionAllowed(this.field.actions, before);
+    if (declared !== null) return declared;
+    throw new Error(
+      `${this.field.name} did ${seen ?? "nothing"} to a ${this.field.resource.type}, which its @audited doesn't declare: ` +
+        `declare the action, or mend the resolver.`,
+    );
+  }
+
+  async #compareTouched(scope: AuditScope, ids: readonly string[]): Promise<StagedEntry[]> {
+    const named = new Set(ids.map((id) => `${this.field.resource.type}\n${id}`));
+    const touched = scope.touched.filter(({ resource, id }) => !named.has(`${resource.type}\n${id}`));
+    const staged: StagedEntry[] = [];
+    for (const resource of new Set(touched.map((it) => it.resource))) {
+      const rows = touched.filter((it) => it.resource === resource);
+      const reader = this.ground.registry.reader(resource);
+      const after = await reader.read(
+        scope.runner,
+        this.#tenantId,
+        rows.map(({ id }) => id),
+      );
+      for (const { id, prior: before, cause } of rows) {
+        const now = after.get(id) ?? null;
+        const changes = changesBetween(resource, before, now);
+        const action = actionBetween(before, now);
+        if (action === null || (action === "UPDATE" && changes.length === 0)) continue;
+        const ordinal = ids.length + staged.length;
+        const entry = this.template.success(resource, { id, before, after: now, action, changes, ordinal });
+        staged.push({ entry, causedBy: Math.max(0, cause === null ? 0 : ids.indexOf(cause)) });
+      }
+    }
+    return staged;
+  }
+
+  /** The id of what the call gave birth to. A row that others saw before was not born here. */
+  async #bornId(result: unknown): Promise<string> {
+    const id = valueAt(result, this.field.idPath);
+    if (typeof id !== "string" || id === "")
+      throw new Error(`${this.field.name} returned no ${["result", ...this.field.idPath].join(".")}.`);
+    const elsewhere = this.ground.readDataSource.createQueryRunner("master");
+    try {
+      const stood = await this.ground.registry.reader(this.field.resource).read(elsewhere, this.#tenantId, [id]);
+      if (stood.size > 0)
+        throw new Error(`${this.field.name} returned a ${this.field.resource.type} that stood before it.`);
+    } finally {
+      await elsewhere.release();
+    }
+    return id;
+  }
+
+  #checkResultIds(result: unknown, ids: readonly string[]): void {
+    if (!this.field.returnsResource) return;
+    for (const entity of Array.isArray(result) ? result : [result]) {
+      const id = valueAt(entity, [this.field.resource.idField]);
+      if (typeof id === "string" && !ids.includes(id))
+        throw new Error(`${this.field.name} returned ${id}, which its arguments don't name.`);
+    }
+  }
+}
+
+/** A row lock holds nothing where no row stands; these hold the places of rows to come, in one order for all. */
+async function lockAbsent(runner: QueryRunner, keys: readonly string[]): Promise<void> {
+  const client = (await runner.connect()) as PoolClient;
+  await client.query({
+    name: "audit:lock-absent",
+    text: `select pg_advisory_xact_lock(hashtextextended(key, 0))
+           from (select key from unnest($1::text[]) as key order by key offset 0) as ordered`,
+    values: [keys],
+  });
+}
+
+/** Rolls back as far as the connection still can; a broken one's transaction the database ends by itself. */
+export async function rollBack(runner: QueryRunner): Promise<void> {
+  // A resolver's own savepoints may still be open: each rollback closes one level.
+  for (let level = 0; level < 32 && runner.isTransactionActive; level++)
+    try {
+      await runner.rollbackTransaction();
+    } catch {
+      return;
+    }
+}
+
+function deepFreeze(value: unknown): void {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return;
+  Object.freeze(value);
+  for (const inner of Object.values(value)) deepFreeze(inner);
+}

@@ -1,0 +1,76 @@
+import type { ActorType, AuditAction, AuditOutcome } from "../entry.js";
+import { DateTime } from "../scalars.js";
+import { Field, ID, InputType } from "../type-graphql.js";
+import { AuditActionEnum, AuditActorTypeEnum, AuditOutcomeEnum } from "./types.js";
+
+@InputType({ description: "From inclusive, to exclusive." })
+export class DateTimeRange {
+  @Field(() => DateTime, { nullable: true })
+  from?: string | null;
+
+  @Field(() => DateTime, { nullable: true })
+  to?: string | null;
+}
+
+@InputType({
+  description:
+    "Fields are ANDed, the values of one list ORed, all compared exactly but for resourceLabel, which ignores case. An unknown value is an error, never an empty condition.",
+})
+export class AuditLogFilter {
+  @Field(() => [ID], { nullable: true, description: '"$platform" for what belongs to no tenant.' })
+  tenantId?: string[] | null;
+
+  @Field(() => DateTimeRange, { nullable: true })
+  occurredAt?: DateTimeRange | null;
+
+  @Field(() => [AuditActionEnum], { nullable: true })
+  action?: AuditAction[] | null;
+
+  @Field(() => [String], { nullable: true })
+  eventType?: string[] | null;
+
+  @Field(() => [AuditOutcomeEnum], { nullable: true })
+  outcome?: AuditOutcome[] | null;
+
+  @Field(() => [String], { nullable: true })
+  errorCode?: string[] | null;
+
+  @Field(() => [String], { nullable: true })
+  resourceType?: string[] | null;
+
+  @Field(() => [ID], { nullable: true })
+  resourceId?: string[] | null;
+
+  @Field(() => [String], { nullable: true })
+  resourceLabel?: string[] | null;
+
+  @Field(() => [ID], { nullable: true })
+  actorId?: string[] | null;
+
+  @Field(() => [String], { nullable: true })
+  actorName?: string[] | null;
+
+  @Field(() => [AuditActorTypeEnum], { nullable: true })
+  actorType?: ActorType[] | null;
+
+  @Field(() => [ID], { nullable: true })
+  onBehalfOf?: string[] | null;
+
+  @Field(() => [String], { nullable: true })
+  operation?: string[] | null;
+
+  @Field(() => [String], { nullable: true })
+  changedField?: string[] | null;
+
+  @Field(() => [ID], { nullable: true })
+  requestId?: string[] | null;
+
+  @Field(() => [ID], { nullable: true })
+  sessionId?: string[] | null;
+
+  @Field(() => [String], { nullable: true })
+  traceId?: string[] | null;
+
+  @Field(() => [String], { nullable: true })
+  ip?: string[] | null;
+}

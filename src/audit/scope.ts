@@ -1,0 +1,124 @@
+import type { EntityMetadata, QueryRunner } from "typeorm";
+import { AuditError } from "./errors.js";
+import type { AuditedResource } from "./resource.js";
+import type { RowLock, Snapshot } from "./snapshot.js";
+import type { Registry } from "./registry.js";
+import type { StagedEntry } from "./write-staged.js";
+
+/** Rows that an operation changes beside those its arguments name, with what they were. */
+interface Touched {
+  readonly resource: AuditedResource;
+  readonly id: string;
+  readonly prior: Snapshot | null;
+  /** The named id that brings it about. */
+  readonly cause: string | null;
+  depth: number;
+}
+
+/** How many rows one operation may change beside those its arguments name. */
+export const MAX_TOUCHED = 1_000;
+
+const scopes = new WeakMap<QueryRunner, AuditScope>();
+
+/** The scope of the transaction that runs on this connection, if there is one. */
+export const scopeOf = (runner: QueryRunner): AuditScope | undefined => scopes.get(runner);
+
+/**
+ * The open audited operation of one transaction. A resolver uses it to say what else it is about to change; the wrapper
+ * stages the entries in it; the subscriber writes them before the commit.
+ */
+export class AuditScope {
+  /** Savepoints count; the wrapper's own transaction is 1. Kept by the subscriber. */
+  depth = 0;
+  /** Set by the wrapper once every entry is staged: nothing commits before. */
+  staged: readonly StagedEntry[] | null = null;
+  /** The ids that the database gave, in the order of the staged entries. */
+  entryIds: readonly string[] = [];
+
+  readonly #touched = new Map<string, Touched>();
+
+  private constructor(
+    readonly runner: QueryRunner,
+    readonly tenantId: string,
+    private readonly registry: Registry,
+    private readonly lock: RowLock,
+    /** An `@unaudited` mutation's: no entry, and nothing but ignored fields may change. */
+    readonly exempt: boolean,
+  ) {}
+
+  static open(
+    runner: QueryRunner,
+    tenantId: string,
+    registry: Registry,
+    options: { readonly lock?: RowLock; readonly exempt?: boolean } = {},
+  ): AuditScope {
+    const scope = new AuditScope(
+      runner,
+      tenantId,
+      registry,
+      options.lock ?? "for no key update",
+      options.exempt ?? false,
+    );
+    scopes.set(runner, scope);
+    return scope;
+  }
+
+  close(): void {
+    scopes.delete(this.runner);
+  }
+
+  /**
+   * Locks, reads and freezes further rows that the resolver is about to change, such as children: what becomes of them
+   * is recorded with entries of their own. Ids that no row has may be given where the resolver creates them.
+   *
+   * @param cause the named id that brings it about; the operation's first where it isn't said
+   * @returns the rows' entities, frozen, in the order of their ids
+   * @throws AuditError LIMIT_EXCEEDED beyond a thousand rows
+   */
+  async touch<Entity extends object>(
+    resource: AuditedResource<Entity>,
+    ids: readonly string[],
+    cause: string | null = null,
+  ): Promise<Entity[]> {
+    const fresh = [...new Set(ids)].filter((id) => !this.#touched.has(keyOf(resource, id)));
+    if (this.#touched.size + fresh.length > MAX_TOUCHED)
+      throw new AuditError(
+        "LIMIT_EXCEEDED",
+        `This would change more than ${String(MAX_TOUCHED)} further resources in one operation; split it.`,
+      );
+    const reader = this.registry.reader(resource);
+    const found = await reader.read(this.runner, this.tenantId, fresh, "all", this.lock);
+    for (const id of fresh)
+      this.#touched.set(keyOf(resource, id), { resource, id, prior: found.get(id) ?? null, cause, depth: this.depth });
+    return [...found.values()].map(({ entity }) => entity as Entity);
+  }
+
+  get touched(): readonly Omit<Touched, "depth">[] {
+    return [...this.#touched.values()];
+  }
+
+  /** A savepoint's work became its parent's. */
+  released(): void {
+    for (const touched of this.#touched.values()) touched.depth = Math.min(touched.depth, this.depth);
+  }
+
+  /** A savepoint was rolled back, and with it went the locks taken since: what they covered may change again. */
+  rolledBack(): void {
+    for (const [key, touched] of this.#touched) if (touched.depth > this.depth) this.#touched.delete(key);
+  }
+
+  /** Refuses a write that the operation's kind doesn't allow; `fields` are those that change. */
+  guard(metadata: EntityMetadata, fields: readonly string[] | null): void {
+    if (!this.exempt) return;
+    const resource = this.registry.byEntity(metadata.target);
+    if (!resource) return;
+    const recorded = fields?.filter((field) => resource.fields[field]?.kind !== "ignore") ?? ["the whole row"];
+    if (recorded.length > 0)
+      throw new Error(
+        `An @unaudited mutation may change only ignored fields of ${resource.type}, not ${recorded.join(", ")}: ` +
+          `annotate it with @audited.`,
+      );
+  }
+}
+
+const keyOf = (resource: AuditedResource<never> | AuditedResource, id: string): string => `${resource.type}\n${id}`;

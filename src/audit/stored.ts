@@ -1,0 +1,68 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { AttemptedField, Change, JsonText, PendingEntry } from "./entry.js";
+
+/** The columns whose values a person may ask to erase, each with its slot in `salts`. Two more are kept free. */
+const FIXED_SLOTS = 10;
+const SALT_BYTES = 16;
+const MAX_VALUE_BYTES = 64 * 1024;
+const MAX_ENTRY_BYTES = 1024 * 1024;
+
+/** The parts of an entry that hold values, as the table has them. */
+export interface StoredValues {
+  /** JSON arrays, as text. */
+  readonly changes: string;
+  readonly attempted: string;
+  /** Sixteen random bytes a slot: the fixed columns, then each change's old and new, then each attempted value. */
+  readonly salts: Buffer;
+}
+
+/**
+ * Lays an entry's values out for the table. A value over 64 KiB, or beyond 1 MiB in one entry, becomes its length and
+ * its salted SHA-256; a secret keeps neither value nor digest.
+ */
+export function storedValues(entry: PendingEntry): StoredValues {
+  const slots = FIXED_SLOTS + 2 * entry.changes.length + entry.attempted.length;
+  const salts = randomBytes(slots * SALT_BYTES);
+  const keeper = new Keeper(salts);
+  const changes = entry.changes.map((change) => storedChange(change, keeper));
+  const attempted = entry.attempted.map((field) => storedAttempt(field, keeper));
+  return { changes: `[${changes.join(",")}]`, attempted: `[${attempted.join(",")}]`, salts };
+}
+
+/** Hands each value its slot in turn, and keeps the entry's total in bounds. */
+class Keeper {
+  readonly #salts: Buffer;
+  #slot = FIXED_SLOTS;
+  #bytesLeft = MAX_ENTRY_BYTES;
+
+  constructor(salts: Buffer) {
+    this.#salts = salts;
+  }
+
+  /** Members of a JSON object for one value: itself, or what stands for it; none where it is null. */
+  members(name: string, omittedName: string, value: JsonText | null): string[] {
+    const slot = this.#slot++;
+    if (value === null) return [];
+    const bytes = Buffer.byteLength(value);
+    if (bytes <= MAX_VALUE_BYTES && bytes <= this.#bytesLeft) {
+      this.#bytesLeft -= bytes;
+      return [`"${name}":${value}`];
+    }
+    const salt = this.#salts.subarray(slot * SALT_BYTES, (slot + 1) * SALT_BYTES);
+    const digest = createHash("sha256").update(salt).update(value).digest("hex");
+    return [`"${omittedName}":{"bytes":${String(bytes)},"digest":"${digest}"}`];
+  }
+}
+
+function storedChange(change: Change, keeper: Keeper): string {
+  const oldMembers = keeper.members("old", "oldOmitted", change.old);
+  const newMembers = keeper.members("new", "newOmitted", change.new);
+  const head = [`"field":${JSON.stringify(change.field)}`, `"op":"${change.op}"`];
+  return `{${[...head, ...(change.secret ? ['"secret":true'] : []), ...oldMembers, ...newMembers].join(",")}}`;
+}
+
+function storedAttempt(attempt: AttemptedField, keeper: Keeper): string {
+  const members = keeper.members("value", "omitted", attempt.value);
+  const head = [`"field":${JSON.stringify(attempt.field)}`];
+  return `{${[...head, ...(attempt.secret ? ['"secret":true'] : []), ...members].join(",")}}`;
+}

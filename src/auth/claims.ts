@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { tenantPattern, type Actor } from "../audit/entry.js";
+import { roles, type Caller, type Role } from "./caller.js";
+
+/** A verified token's claim says nothing that can be used; the message names it and holds nothing of its value. */
+export class ClaimError extends Error {
+  override readonly name = "ClaimError";
+
+  constructor(readonly claim: string) {
+    super(`The token's claim ${claim} is missing or of the wrong form.`);
+  }
+}
+
+const longestText = 255;
+
+/** PostgreSQL holds neither NUL nor a lone surrogate, and what is counted there are code points. */
+const isStorable = (value: string): boolean =>
+  value.isWellFormed() && !value.includes("\0") && Array.from(value).length <= longestText;
+
+const nilUuid = "00000000-0000-0000-0000-000000000000";
+
+const name = z.string().refine(isStorable);
+const id = name.min(1).refine((value) => value !== nilUuid);
+
+const claims = z.object({
+  iss: z.string(),
+  sub: id,
+  name: name.optional(),
+  tenant: z.string().regex(tenantPattern).optional(),
+  roles: z.array(z.string()).default([]),
+  jti: id.optional(),
+  client_id: id.optional(),
+  // RFC 8693, 4.1: the outermost is who acts now; those nested in it acted before and decide nothing.
+  act: z.object({ sub: id, name: name.optional() }).optional(),
+});
+type Claims = z.output<typeof claims>;
+
+/** A role as tokens write it. */
+export const roleClaim = (role: Role): string => role.toLowerCase();
+
+function actorOf(token: Claims): Actor {
+  const { act } = token;
+  return {
+    type: act || token.client_id === token.sub ? "SERVICE" : "USER",
+    id: act ? act.sub : token.sub,
+    name: (act ? act.name : token.name) || null,
+    onBehalfOf: act ? token.sub : null,
+    subsystem: null,
+    issuer: token.iss,
+    tokenId: token.jti ?? null,
+    clientId: token.client_id ?? null,
+  };
+}
+
+/**
+ * Who calls, from the claims of a token whose signature, issuer, audience and times hold. Roles that aren't ours are
+ * left out.
+ * @throws ClaimError where a claim that we read has the wrong form.
+ */
+export function callerOf(payload: unknown): Caller {
+  const result = claims.safeParse(payload);
+  if (!result.success) throw new ClaimError(String(result.error.issues[0]?.path[0] ?? "set"));
+  const token = result.data;
+  return {
+    actor: actorOf(token),
+    subject: token.sub,
+    tenantId: token.tenant ?? null,
+    roles: new Set(roles.filter((role) => token.roles.includes(roleClaim(role)))),
+  };
+}

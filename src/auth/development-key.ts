@@ -1,0 +1,135 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from "node:crypto";
+import { link, mkdir, open, readFile, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { SignJWT } from "jose";
+import type { TokenSettings } from "../config.js";
+import type { Role } from "./caller.js";
+import { callerOf, roleClaim } from "./claims.js";
+
+const issuer = "auditql-development";
+const audience = "auditql";
+const algorithm = "ES256";
+const fileName = "development-key.pem";
+
+/** The key pair that signs and verifies tokens in development, and the file that holds it. */
+export interface DevelopmentKey {
+  readonly path: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+/** The development key can't be made or read; the message says what to do. */
+export class DevelopmentKeyError extends Error {
+  override readonly name = "DevelopmentKeyError";
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}
+
+function unusableFolder(path: string, cause: unknown): DevelopmentKeyError {
+  return new DevelopmentKeyError(`${path} can't be used; set DATA_DIR to a folder that we may write to.`, { cause });
+}
+
+async function readPem(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return null;
+    throw unusableFolder(path, error);
+  }
+}
+
+async function readKey(path: string): Promise<DevelopmentKey | null> {
+  const pem = await readPem(path);
+  if (pem === null) return null;
+  try {
+    const privateKey = createPrivateKey(pem);
+    if (privateKey.asymmetricKeyDetails?.namedCurve !== "prime256v1") throw new TypeError("not a P-256 key");
+    return { path, privateKey, publicKey: createPublicKey(privateKey) };
+  } catch (cause) {
+    throw new DevelopmentKeyError(`${path} holds no usable key; delete it, and another is made.`, { cause });
+  }
+}
+
+/** Writes a new key beside the path and links it there: whoever reads sees a whole key, and the first to link wins. */
+async function writeKey(path: string): Promise<void> {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const draft = `${path}.${randomUUID()}`;
+  const file = await open(draft, "wx", 0o600);
+  try {
+    await file.writeFile(privateKey.export({ type: "pkcs8", format: "pem" }));
+    await file.sync();
+    await link(draft, path);
+  } catch (error) {
+    if (!isCode(error, "EEXIST")) throw error;
+  } finally {
+    await file.close();
+    await unlink(draft);
+  }
+}
+
+/**
+ * The key pair in the folder, made there first (0600, the folder too) if it isn't there. Any number of processes may
+ * ask at once: all get the same.
+ * @throws DevelopmentKeyError where the file or the folder can't be used.
+ */
+export async function ensureDevelopmentKey(dataDir: string): Promise<DevelopmentKey> {
+  const path = join(dataDir, fileName);
+  const present = await readKey(path);
+  if (present) return present;
+  try {
+    // Entered, though not listed, by the user that the embedded PostgreSQL runs as where we are root.
+    await mkdir(dataDir, { recursive: true, mode: 0o711 });
+    await writeKey(path);
+  } catch (cause) {
+    throw unusableFolder(path, cause);
+  }
+  const made = await readKey(path);
+  if (!made) throw new DevelopmentKeyError(`${path} was removed while it was being made; try again.`);
+  return made;
+}
+
+/** What the API believes in development, where no issuer is set. */
+export function developmentTokenSettings({ path, publicKey }: DevelopmentKey): TokenSettings {
+  return { issuer, audience, algorithms: [algorithm], keys: { kind: "file", path, key: publicKey } };
+}
+
+/** What a development token says. */
+export interface DevelopmentClaims {
+  readonly subject: string;
+  readonly name: string | null;
+  readonly tenantId: string | null;
+  readonly roles: readonly Role[];
+  readonly clientId: string | null;
+  /** The service that acts for the subject. */
+  readonly act: { readonly sub: string; readonly name: string | null } | null;
+  readonly lifetimeSeconds: number;
+}
+
+/** Claims that are null are left out, as an issuer leaves them out. */
+const present = (claims: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== null));
+
+/**
+ * Signs a token that the API believes while it runs on this development key.
+ * @throws ClaimError where the API would refuse the token for what it says.
+ */
+export async function mintDevelopmentToken(key: DevelopmentKey, claims: DevelopmentClaims): Promise<string> {
+  const now = Math.floor(Date.now() / 1000);
+  const payload = present({
+    iss: issuer,
+    aud: audience,
+    sub: claims.subject,
+    name: claims.name,
+    tenant: claims.tenantId,
+    roles: claims.roles.map(roleClaim),
+    jti: randomUUID(),
+    client_id: claims.clientId,
+    act: claims.act && present(claims.act),
+    iat: now,
+    exp: now + claims.lifetimeSeconds,
+  });
+  callerOf(payload);
+  return new SignJWT(payload).setProtectedHeader({ alg: algorithm, typ: "JWT" }).sign(key.privateKey);
+}

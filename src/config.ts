@@ -1,0 +1,200 @@
+import type { KeyObject } from "node:crypto";
+import { resolve } from "node:path";
+import type { z } from "zod";
+import * as forms from "./config/forms.js";
+
+export type { SignatureAlgorithm } from "./config/forms.js";
+
+/** Where the issuer's public keys come from. */
+export type KeySource =
+  | { readonly kind: "jwks"; readonly url: URL }
+  | { readonly kind: "file"; readonly path: string; readonly key: KeyObject };
+
+/** Whose tokens are believed. */
+export interface TokenSettings {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly algorithms: readonly forms.SignatureAlgorithm[];
+  readonly keys: KeySource;
+}
+
+/** Everything the environment decides, read once. The databases' URLs hold passwords: never log them. */
+export interface Config {
+  readonly environment: (typeof forms.environments)[number];
+  /** Whether made keys, GraphiQL and the token command are offered: not in production, and on loopback alone. */
+  readonly development: boolean;
+  readonly host: string;
+  /** 0 stands for any port that is free. */
+  readonly port: number;
+  /** An absolute path; the folder need not exist. */
+  readonly dataDir: string;
+  /** The API's own login; null for the embedded server. */
+  readonly databaseUrl: string | null;
+  readonly migrationDatabaseUrl: string | null;
+  readonly readDatabaseUrl: string | null;
+  /** In the form that Express's `trust proxy` takes; empty trusts nobody. */
+  readonly trustedProxies: readonly string[];
+  readonly logLevel: (typeof forms.logLevels)[number];
+  /** Null, in development alone: the key made in `dataDir` is believed. */
+  readonly tokens: TokenSettings | null;
+}
+
+/** One setting that can't be used. */
+export interface ConfigProblem {
+  readonly variable: string;
+  /** What is wrong, with nothing of a value that may hold a secret. */
+  readonly problem: string;
+  /** The form expected, with an example. */
+  readonly expected: string;
+}
+
+/** Nothing can be served with this environment: `problems` has all that is wrong with it, and the message lists it. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  /** What the process ends with: EX_CONFIG. */
+  readonly exitCode = 78;
+
+  constructor(readonly problems: readonly ConfigProblem[]) {
+    const count = problems.length === 1 ? "1 setting is" : `${problems.length} settings are`;
+    const lines = problems.map(({ variable, problem, expected }) => `  ${variable} ${problem}; expected ${expected}`);
+    super([`${count} missing or wrong:`, ...lines].join("\n"));
+  }
+}
+
+const databaseForm = "a PostgreSQL URL, such as postgres://auditql:password@db.example.com:5432/auditql";
+
+/** What each variable has to look like, as whoever set it is told. */
+const expectations = {
+  NODE_ENV: `one of ${forms.environments.join(", ")}, such as production`,
+  HOST: "an address or host name to listen on, such as 127.0.0.1",
+  PORT: "a whole number from 0 to 65535, such as 4000",
+  DATA_DIR: "a folder, such as .data",
+  DATABASE_URL: databaseForm,
+  MIGRATION_DATABASE_URL: databaseForm,
+  READ_DATABASE_URL: databaseForm,
+  TRUSTED_PROXIES: "addresses, CIDR ranges, loopback, linklocal or uniquelocal, such as loopback,10.0.0.0/8",
+  LOG_LEVEL: `one of ${forms.logLevels.join(", ")}, such as info`,
+  JWT_ISSUER: "the iss of the tokens, such as https://id.example.com/",
+  JWT_AUDIENCE: "the aud of the tokens, such as https://auditql.example.com/",
+  JWT_ALGORITHMS: `a list from ${forms.signatureAlgorithms.join(", ")}, such as RS256,ES256`,
+  JWKS_URL: "an https URL (http on loopback alone), such as https://id.example.com/.well-known/jwks.json",
+  JWT_PUBLIC_KEY_FILE: "a PEM file with a public key or certificate, such as /etc/auditql/issuer.pem",
+};
+type Variable = keyof typeof expectations;
+
+const tokenVariables = ["JWT_ISSUER", "JWT_AUDIENCE", "JWKS_URL", "JWT_PUBLIC_KEY_FILE", "JWT_ALGORITHMS"] as const;
+
+const commonAlgorithms = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"] as const;
+
+const defaultHost = "127.0.0.1";
+
+/** The variable's text; an empty one counts as missing. */
+function textOf(env: NodeJS.ProcessEnv, variable: Variable): string | undefined {
+  return env[variable]?.trim() || undefined;
+}
+
+/** Reads variables one by one and remembers every problem met. */
+class Reader {
+  readonly problems: ConfigProblem[] = [];
+
+  constructor(private readonly env: NodeJS.ProcessEnv) {}
+
+  has(variable: Variable): boolean {
+    return textOf(this.env, variable) !== undefined;
+  }
+
+  report(variable: Variable, problem: string): void {
+    this.problems.push({ variable, problem, expected: expectations[variable] });
+  }
+
+  /** What the schema makes of the variable, or undefined where it finds something wrong, which is remembered. */
+  read<Output>(variable: Variable, schema: z.ZodType<Output>): Output | undefined {
+    const result = schema.safeParse(textOf(this.env, variable));
+    if (result.success) return result.data;
+    for (const issue of result.error.issues) this.report(variable, issue.message);
+    return undefined;
+  }
+}
+
+function readKeySource(reader: Reader): KeySource | undefined {
+  const url = reader.read("JWKS_URL", forms.jwksUrl.optional());
+  const file = reader.read("JWT_PUBLIC_KEY_FILE", forms.requiredText.optional());
+  if (reader.has("JWKS_URL")) {
+    if (file !== undefined) reader.report("JWT_PUBLIC_KEY_FILE", "is set beside JWKS_URL, and only one may be");
+    return url && { kind: "jwks", url };
+  }
+  if (file === undefined) {
+    reader.report("JWKS_URL", "is missing, and so is JWT_PUBLIC_KEY_FILE");
+    return undefined;
+  }
+  const path = resolve(file);
+  const key = forms.readPublicKey(path);
+  if (typeof key !== "string") return { kind: "file", path, key };
+  reader.report("JWT_PUBLIC_KEY_FILE", key);
+  return undefined;
+}
+
+/** The algorithms allowed: with a key file, those that its key verifies. */
+function readAlgorithms(reader: Reader, keys: KeySource | undefined): readonly forms.SignatureAlgorithm[] {
+  const named = reader.read("JWT_ALGORITHMS", forms.algorithms.optional());
+  if (keys?.kind !== "file") return named ?? commonAlgorithms;
+  const possible = forms.algorithmsOf(keys.key);
+  const allowed = named?.filter((algorithm) => possible.includes(algorithm)) ?? possible;
+  if (allowed.length === 0) reader.report("JWT_ALGORITHMS", `has none of the key's, ${possible.join(", ")}`);
+  return allowed;
+}
+
+function readTokenSettings(reader: Reader): TokenSettings | undefined {
+  const issuer = reader.read("JWT_ISSUER", forms.requiredText);
+  const audience = reader.read("JWT_AUDIENCE", forms.requiredText);
+  const keys = readKeySource(reader);
+  const algorithms = readAlgorithms(reader, keys);
+  if (issuer === undefined || audience === undefined || keys === undefined) return undefined;
+  return { issuer, audience, algorithms, keys };
+}
+
+function readDatabases(reader: Reader, production: boolean) {
+  if (!reader.has("DATABASE_URL")) {
+    if (production) reader.report("DATABASE_URL", "is missing, and the embedded server isn't for production");
+    for (const variable of ["MIGRATION_DATABASE_URL", "READ_DATABASE_URL"] as const)
+      if (reader.has(variable)) reader.report(variable, "is set without DATABASE_URL");
+  }
+  const read = (variable: Variable) => reader.read(variable, forms.databaseUrl.optional()) ?? null;
+  return {
+    databaseUrl: read("DATABASE_URL"),
+    migrationDatabaseUrl: read("MIGRATION_DATABASE_URL"),
+    readDatabaseUrl: read("READ_DATABASE_URL"),
+  };
+}
+
+/**
+ * Reads and checks every setting.
+ * @throws ConfigError with all that is wrong, not the first of it.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv): Config {
+  const reader = new Reader(env);
+  const environment = reader.read("NODE_ENV", forms.environment.default("development"));
+  const host = reader.read("HOST", forms.host.default(defaultHost));
+  const port = reader.read("PORT", forms.port.prefault("4000"));
+  const dataDir = resolve(textOf(env, "DATA_DIR") ?? ".data");
+  const databases = readDatabases(reader, environment === "production");
+  const trustedProxies = reader.read("TRUSTED_PROXIES", forms.proxies.prefault(""));
+  const logLevel = reader.read("LOG_LEVEL", forms.logLevel.default("info"));
+  const exposed = environment === "production" || (host !== undefined && !forms.isLoopback(host));
+  const named = exposed || tokenVariables.some((variable) => reader.has(variable));
+  const tokens = named ? readTokenSettings(reader) : null;
+  // Each undefined has left a problem; naming them tells the compiler.
+  if (reader.problems.length > 0 || !environment || !host || port === undefined || !trustedProxies || !logLevel)
+    throw new ConfigError(reader.problems);
+  if (tokens === undefined) throw new ConfigError(reader.problems);
+  const development = !exposed;
+  return { environment, development, host, port, dataDir, ...databases, trustedProxies, logLevel, tokens };
+}
+
+/** Why no development token may be made in this environment, as a sentence's beginning; null where one may. */
+export function developmentTokenObstacle(env: NodeJS.ProcessEnv): string | null {
+  if (textOf(env, "NODE_ENV") === "production") return "NODE_ENV is production";
+  if (!forms.isLoopback(textOf(env, "HOST") ?? defaultHost)) return "HOST isn't a loopback address";
+  const named = tokenVariables.find((variable) => textOf(env, variable) !== undefined);
+  return named === undefined ? null : `${named} is set, so that tokens come from their issuer`;
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from "node:crypto";
+import { isIP } from "node:net";
+import type { Request } from "express";
+import type { RequestOrigin } from "./audit/entry.js";
+
+const longestClientRequestId = 128;
+const longestReason = 500;
+const longestUserAgent = 512;
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** What was sent in a header: Node reads its bytes as Latin-1, clients write UTF-8. Bytes that aren't stay Latin-1. */
+export function decodeHeader(value: string): string {
+  const bytes = Buffer.from(value, "latin1");
+  if (bytes.toString("latin1") !== value) return value;
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return value;
+  }
+}
+
+/**
+ * A text that PostgreSQL holds and a terminal shows: control characters and lone surrogates are U+FFFD, and no more
+ * code points stand than the limit. Null where nothing but white space was sent.
+ */
+export function cleanText(value: string | undefined, limit: number): string | null {
+  const text = (value ?? "")
+    .trim()
+    .toWellFormed()
+    .replace(/\p{Cc}/gu, "\u{FFFD}");
+  let end = 0;
+  let count = 0;
+  for (const character of text) {
+    if (count++ === limit) break;
+    end += character.length;
+  }
+  return text.slice(0, end) || null;
+}
+
+const zeros = /^0+$/;
+
+/** The trace id of a W3C `traceparent` (level 1, 3.2; later versions may add fields), or null for one that is invalid. */
+export function traceIdOf(traceparent: string | undefined): string | null {
+  const match = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(traceparent ?? "");
+  if (!match) return null;
+  const [, version, traceId = "", parentId = "", more] = match;
+  if (version === "ff" || (version === "00" && more !== undefined)) return null;
+  return zeros.test(traceId) || zeros.test(parentId) ? null : traceId;
+}
+
+/** An IPv6 address's eight groups. */
+function groupsOf(address: string): number[] {
+  const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  const [head = "", tail] = canonical.split("::");
+  const groups = (part: string | undefined) => (part ? part.split(":").map((group) => parseInt(group, 16)) : []);
+  const [before, after] = [groups(head), groups(tail)];
+  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
+}
+
+const dotted = (high: number, low: number): string => [high >> 8, high & 255, low >> 8, low & 255].join(".");
+
+/**
+ * An address as PostgreSQL's `inet` prints it, without a zone; an IPv4 address mapped into IPv6 is that IPv4 address.
+ * Null for what is no address.
+ */
+export function normaliseAddress(address: string | undefined): string | null {
+  const [plain = ""] = (address ?? "").split("%");
+  const version = isIP(plain);
+  if (version !== 6) return version === 4 ? plain : null;
+  const groups = groupsOf(plain);
+  const [high = 0, low = 0] = groups.slice(6);
+  if (groups.slice(0, 5).every((group) => group === 0)) {
+    if (groups[5] === 0xffff) return dotted(high, low);
+    // The deprecated "compatible" form, which inet still prints dotted.
+    if (groups[5] === 0 && high !== 0) return `::${dotted(high, low)}`;
+  }
+  return new URL(`http://[${plain}]/`).hostname.slice(1, -1);
+}
+
+/**
+ * Where a request came from, every text clean and bounded. The request id is always our own: a client's is only kept
+ * beside it. The address is Express's, which believes `X-Forwarded-For` of the proxies in its `trust proxy` alone.
+ */
+export function originOf(request: Request): RequestOrigin {
+  const text = (header: string, limit: number) => cleanText(decodeHeader(request.get(header) ?? ""), limit);
+  return {
+    requestId: randomUUID(),
+    clientRequestId: text("x-request-id", longestClientRequestId),
+    traceId: traceIdOf(request.get("traceparent")),
+    reason: text("x-audit-reason", longestReason),
+    ip: normaliseAddress(request.ip),
+    userAgent: text("user-agent", longestUserAgent),
+  };
+}

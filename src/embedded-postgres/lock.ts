@@ -1,0 +1,91 @@
+import { randomBytes } from "node:crypto";
+import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { codeOf, EmbeddedPostgresError } from "./error.js";
+import { lookUpProcess } from "./process.js";
+
+export interface FolderLock {
+  release(): Promise<void>;
+}
+
+/**
+ * Takes the folder of a lock file for this process, until it releases it or ends.
+ *
+ * A lock whose holder has ended, however it ended, is taken over. Throws `in-use`, naming the holder, where it still runs.
+ */
+export async function takeFolderLock(file: string): Promise<FolderLock> {
+  const own = await describeHolder();
+  for (let attempt = 0; attempt < 5; attempt++) {
+    if (await createWhole(file, own)) return { release: () => release(file, own) };
+    const holder = await readIfThere(file);
+    if (holder === undefined) continue;
+    const pid = await livePid(holder);
+    if (pid !== undefined) throw inUse(dirname(file), `process ${pid}`);
+    await removeStale(file, holder);
+  }
+  throw inUse(dirname(file), "several processes that start at once");
+}
+
+async function describeHolder(): Promise<string> {
+  const self = await lookUpProcess(process.pid);
+  return `${process.pid} ${self?.started ?? "unknown"}\n`;
+}
+
+/** A link makes the lock appear with its content: no one ever reads a lock that names nobody. */
+async function createWhole(file: string, content: string): Promise<boolean> {
+  const draft = asideOf(file);
+  await writeFile(draft, content, { flag: "wx", mode: 0o644 });
+  try {
+    await link(draft, file);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  } finally {
+    await unlink(draft);
+  }
+}
+
+async function livePid(holder: string): Promise<number | undefined> {
+  const [, digits, started] = /^(\d+) (.*)\n$/.exec(holder) ?? [];
+  if (digits === undefined) return undefined;
+  const found = await lookUpProcess(Number(digits));
+  return found !== undefined && found.started === started ? Number(digits) : undefined;
+}
+
+/** Between reading and removing, another starter may have replaced the lock: what is moved aside is read again. */
+async function removeStale(file: string, stale: string): Promise<void> {
+  const aside = asideOf(file);
+  try {
+    await rename(file, aside);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return;
+    throw error;
+  }
+  if ((await readIfThere(aside)) !== stale) await link(aside, file).catch(() => undefined);
+  await unlink(aside);
+}
+
+async function release(file: string, own: string): Promise<void> {
+  if ((await readIfThere(file)) === own) await unlink(file);
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function asideOf(file: string): string {
+  return `${file}.${process.pid}.${randomBytes(6).toString("hex")}`;
+}
+
+function inUse(folder: string, by: string): EmbeddedPostgresError {
+  return new EmbeddedPostgresError(
+    "in-use",
+    `${folder} is in use by ${by}: stop that first, or choose another folder with DATA_DIR.`,
+  );
+}

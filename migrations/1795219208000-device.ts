@@ -6,7 +6,7 @@ export class Device1795219208000 implements MigrationInterface {
     await runner.query(`
       create table app.device (
         tenant_id text collate "C" not null
-          constraint device_tenant_id check (tenant_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+          constraint device_tenant_id check (octet_length(tenant_id) <= 63 and tenant_id ~ '^[a-z0-9][a-z0-9_-]*$'),
         id uuid not null default gen_random_uuid(),
         serial_number text collate "C" not null,
         name text not null,

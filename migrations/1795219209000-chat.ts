@@ -6,7 +6,7 @@ export class Chat1795219209000 implements MigrationInterface {
     await runner.query(`
       create table app.chat (
         tenant_id text collate "C" not null
-          constraint chat_tenant_id check (tenant_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+          constraint chat_tenant_id check (octet_length(tenant_id) <= 63 and tenant_id ~ '^[a-z0-9][a-z0-9_-]*$'),
         id uuid not null default gen_random_uuid(),
         owner_id text collate "C" not null,
         parent_chat_id uuid,

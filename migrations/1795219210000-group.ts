@@ -6,7 +6,7 @@ export class Group1795219210000 implements MigrationInterface {
     await runner.query(`
       create table app."group" (
         tenant_id text collate "C" not null
-          constraint group_tenant_id check (tenant_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+          constraint group_tenant_id check (octet_length(tenant_id) <= 63 and tenant_id ~ '^[a-z0-9][a-z0-9_-]*$'),
         id uuid not null default gen_random_uuid(),
         name text not null,
         created_at timestamptz not null default statement_timestamp(),

@@ -5,11 +5,10 @@ import type { AuditAction } from "./entry.js";
 import { AuditError, badUserInput } from "./errors.js";
 import type { AuditedResource } from "./resource.js";
 import { storable, truncated } from "./text.js";
+import { isUuid, NIL_UUID } from "./uuid.js";
 
 /** How many ids one call may name. */
 const MAX_IDS = 100;
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const nilUuid = "00000000-0000-0000-0000-000000000000";
 
 /** A mutation that leaves entries, as its directives and its type describe it. */
 export interface AuditedField {
@@ -81,7 +80,7 @@ export function namedIds(field: AuditedField, args: unknown, idIsUuid: boolean):
   const ids = given.filter((id) => typeof id === "string");
   if (ids.length === 0) throw badUserInput([{ field: place, message: "must name at least one id" }]);
   if (ids.length > MAX_IDS) throw badUserInput([{ field: place, message: `may name at most ${String(MAX_IDS)} ids` }]);
-  const malformed = idIsUuid ? ids.findIndex((id) => !uuidPattern.test(id) || id === nilUuid) : -1;
+  const malformed = idIsUuid ? ids.findIndex((id) => !isUuid(id) || id === NIL_UUID) : -1;
   if (malformed >= 0) {
     const where = Array.isArray(value) ? `${place}.${String(malformed)}` : place;
     throw badUserInput([{ field: where, message: "must be a UUID" }]);
@@ -92,6 +91,6 @@ export function namedIds(field: AuditedField, args: unknown, idIsUuid: boolean):
 /** The one id that the arguments ask for, as far as the log can keep it; null where they name a list. */
 export function askedId(field: AuditedField, args: unknown): string | null {
   const value = field.idFrom === "arguments" ? valueAt(args, field.idPath) : null;
-  if (typeof value !== "string" || value === "" || value === nilUuid) return null;
+  if (typeof value !== "string" || value === "" || value === NIL_UUID) return null;
   return truncated(storable(value), 128);
 }

@@ -5,6 +5,7 @@ import { eventType } from "./event-type.js";
 import type { AuditedResource } from "./resource.js";
 import type { SequencePlace } from "./session.js";
 import type { Snapshot } from "./snapshot.js";
+import { storable, truncated } from "./text.js";
 
 interface Success {
   readonly id: string;
@@ -44,7 +45,7 @@ export class EntryTemplate {
       eventType: eventType(resource.type, action, "SUCCESS"),
       outcome: "SUCCESS",
       error: null,
-      resource: { type: resource.type, id, label: (after ?? before)?.label ?? null },
+      resource: { type: resource.type, id, label: kept((after ?? before)?.label ?? null, MAX_LABEL) },
       changes,
       attempted: [],
     };
@@ -58,8 +59,8 @@ export class EntryTemplate {
       action,
       eventType: eventType(resource.type, action, outcome),
       outcome,
-      error: { code: error.code, message: error.message },
-      resource: { type: resource.type, id, label: prior?.label ?? null },
+      error: { code: error.code, message: kept(error.message, MAX_MESSAGE) },
+      resource: { type: resource.type, id, label: kept(prior?.label ?? null, MAX_LABEL) },
       changes: [],
       attempted,
     };
@@ -72,6 +73,13 @@ export class EntryTemplate {
     return { tenantId, actor: caller.actor, operation, origin, sessionId, sequenceNumber, ordinal, causeId: null };
   }
 }
+
+/** In code points; the table refuses more than four octets for each. */
+const MAX_LABEL = 300;
+const MAX_MESSAGE = 1_000;
+
+const kept = (text: string | null, codePoints: number): string | null =>
+  text === null ? null : truncated(storable(text), codePoints);
 
 /** Whose log it belongs to: what has no tenant stands in the platform's. */
 export const tenantOf = ({ caller }: AuditContext): string => caller.tenantId ?? PLATFORM_TENANT;

@@ -77,11 +77,12 @@ async function runInitdb(folder: string, passwordFile: string, account: Account,
   child.stderr?.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-2_000)));
   const timer = setTimeout(() => child.kill("SIGKILL"), initdbDeadline);
   try {
-    const [code, signal]: unknown[] = await once(child, "close");
-    if (code === 0) return;
+    const ended: unknown = await once(child, "close");
+    const [code, signal] = Array.isArray(ended) ? ended.map(String) : [];
+    if (code === "0") return;
     throw new EmbeddedPostgresError(
       "start",
-      `initdb ended with ${String(code ?? signal)} for ${folder}: ${said.trim()}`,
+      `initdb ended with ${code === "null" ? signal : code} for ${folder}: ${said.trim()}`,
     );
   } finally {
     clearTimeout(timer);

@@ -10,7 +10,11 @@ export interface PidFile {
   sharedMemoryId: number | undefined;
 }
 
-/** Reads it, one a line: process, folder, start, port, socket's folder, address, key and id of the shared memory, state. Undefined for none. */
+/**
+ * Reads it; undefined where there is none.
+ *
+ * One a line: process, folder, start, port, folder of the socket, address, key and id of the shared memory, state.
+ */
 export async function readPidFile(folder: string): Promise<PidFile | undefined> {
   try {
     const lines = (await readFile(join(folder, "postmaster.pid"), "utf8")).split("\n");

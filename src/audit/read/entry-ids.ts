@@ -14,7 +14,9 @@ export function millisecondOf(id: string): number {
 
 /** Less than every id made in this millisecond or later. */
 export function idBelow(millisecond: number): string {
-  const hex = Math.min(Math.max(Math.trunc(millisecond), 0), LAST_MILLISECOND).toString(16).padStart(12, "0");
+  const hex = Math.min(Math.max(Math.trunc(millisecond), 0), LAST_MILLISECOND)
+    .toString(16)
+    .padStart(12, "0");
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 

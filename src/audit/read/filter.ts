@@ -34,7 +34,9 @@ export function checkFilter(filter: AuditLogFilter | null): CheckedFilter {
   const conditions = filterFields.flatMap((field): Condition[] => {
     const values: unknown = given[field];
     if (values === undefined) return [];
-    return [{ field, values: checkValues(field, values, (value) => normalise(filterColumns[field].form, value), report) }];
+    return [
+      { field, values: checkValues(field, values, (value) => normalise(filterColumns[field].form, value), report) },
+    ];
   });
   if (problems.length > 0) throw badUserInput(problems);
   return { tenants, ...range, conditions };
@@ -91,7 +93,9 @@ function normalise(form: ValueForm, value: string): Normalised {
   return form.includes(value) ? { value } : wrong(value, `one of ${form.join(", ")}`);
 }
 
-const wrong = (value: string, form: string): Normalised => ({ problem: `holds ${printable(value)}, which isn't ${form}` });
+const wrong = (value: string, form: string): Normalised => ({
+  problem: `holds ${printable(value)}, which isn't ${form}`,
+});
 
 function tenant(value: string): Normalised {
   return value === PLATFORM_TENANT || tenantPattern.test(value) ? { value } : wrong(value, "a tenant's id");

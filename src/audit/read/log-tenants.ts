@@ -1,5 +1,6 @@
 import type { RunStatement } from "./reading.js";
-import { selectTenants, selectTenantsSince } from "./statements.js";
+import { idBelow, LEAST_ID, millisecondOf } from "./entry-ids.js";
+import { selectNewest, selectTenants, selectTenantsSince, type EntryKey } from "./statements.js";
 
 /** How long the list is kept, in milliseconds, and how far back late entries are looked for. */
 const KEPT = 30_000;
@@ -13,24 +14,24 @@ const MAX_NEW = 2_000;
  */
 export class LogTenants {
   #known: ReadonlySet<string> = new Set();
-  #since = ZERO;
+  #since = LEAST_ID;
   #until = 0;
 
   async list(run: RunStatement): Promise<readonly string[]> {
     if (performance.now() < this.#until) {
-      const added = await run<{ tenant_id: string }>(selectTenantsSince(this.#since, MAX_NEW));
+      const added = await run<Pick<EntryKey, "tenant_id">>(selectTenantsSince(this.#since, MAX_NEW));
       if (added.length < MAX_NEW) return [...new Set([...this.#known, ...added.map((row) => row.tenant_id)])];
     }
     return this.#findAll(run);
   }
 
   async #findAll(run: RunStatement): Promise<readonly string[]> {
-    const [newest] = await run<{ id: string }>(selectNewest);
-    const found = await run<{ tenant_id: string }>(selectTenants);
+    const [newest] = await run<EntryKey>(selectNewest);
+    const found = await run<Pick<EntryKey, "tenant_id">>(selectTenants);
     const tenants = found.map((row) => row.tenant_id);
     this.#known = new Set(tenants);
     // An entry's id is made just before its transaction ends: what isn't seen yet isn't much older than what is.
-    this.#since = newest ? idBefore(newest.id, LATENESS) : ZERO;
+    this.#since = newest ? idBelow(millisecondOf(newest.id) - LATENESS) : LEAST_ID;
     this.#until = performance.now() + KEPT;
     return tenants;
   }

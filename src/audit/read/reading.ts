@@ -40,12 +40,15 @@ export async function reading<Result>(
   const client = await pool.connect().catch((error: unknown) => {
     throw readError(error);
   });
+  // A connection that breaks between two statements says so by an event, which nobody hearing it would end the process;
+  // the next statement fails by itself.
+  client.on("error", ignored);
   try {
     await client.query("begin isolation level repeatable read read only");
     await client.query({ ...openWall, values: [scope === "*" ? "*" : scope.join(","), String(timeout)] });
     const result = await work(runOn(client));
     await client.query("commit");
-    client.release();
+    release(client);
     return result;
   } catch (error) {
     await giveBack(client);
@@ -64,10 +67,17 @@ function runOn(client: PoolClient): RunStatement {
 async function giveBack(client: PoolClient): Promise<void> {
   try {
     await client.query("rollback");
-    client.release();
-  } catch {
-    client.release(true);
+    release(client);
+  } catch (error) {
+    release(client, error);
   }
+}
+
+const ignored = (): void => undefined;
+
+function release(client: PoolClient, broken?: unknown): void {
+  client.off("error", ignored);
+  client.release(broken !== undefined);
 }
 
 /** What a reader is told; what no one foresaw is left as it is, for the server to log. */

@@ -7,6 +7,12 @@ export interface IdRange {
   readonly below: string;
 }
 
+/** An entry's primary key. */
+export interface EntryKey {
+  readonly tenant_id: string;
+  readonly id: string;
+}
+
 /** Which way ids are gone through. */
 export type Direction = "asc" | "desc";
 
@@ -50,9 +56,15 @@ export function countEntries(way: Way, range: IdRange, limit: number): Statement
   return { ...nameOf("count", way, "desc"), text, values: values.list };
 }
 
+/** One of the first entries that were looked through: a hit, the nearest or the farthest. */
+export interface WindowRow extends EntryKey {
+  readonly hit: boolean;
+  readonly place: number;
+}
+
 /**
- * Which of the newest or oldest `size` entries of all tenants fulfil the conditions, in order, and where these entries
- * end: the last row is that of the `size`th entry, where there are so many and they don't hold `limit` hits.
+ * Which of the newest or oldest `size` entries of all tenants fulfil the conditions, at most `limit`, in order; with
+ * them the nearest entry and, where that many hits weren't found and there are so many entries, the last.
  */
 export function selectWindow(
   conditions: readonly Condition[],
@@ -63,11 +75,12 @@ export function selectWindow(
 ): Statement {
   const values = new Values();
   const hit = conditions.map((condition) => fulfils(condition, values)).join(" and ");
-  const text = `select w.tenant_id, w.id, w.hit from (
-      select e.tenant_id, e.id, e.hit, row_number() over (order by e.id ${direction}) as place from (
+  const text = `select w.* from (
+      select e.tenant_id, e.id, e.hit, (row_number() over (order by e.id ${direction}))::int as place from (
         select e.tenant_id, e.id, (${hit}) is true as hit from audit.entry e
         where ${within("e", range, values)} order by e.id ${direction} limit ${values.add(size, "int")}) e) w
-    where w.hit or w.place = ${values.add(size, "int")} order by w.id ${direction} limit ${values.add(limit, "int")}`;
+    where w.hit or w.place in (1, ${values.add(size, "int")})
+    order by w.id ${direction} limit ${values.add(limit + 1, "int")}`;
   return { text, values: values.list };
 }
 
@@ -93,11 +106,18 @@ export const selectTenants: Statement = {
   values: [],
 };
 
-/** The tenants of the entries above an id, and the last of these ids; at most `limit` entries. */
+/** The newest entry that the reader may see. */
+export const selectNewest: Statement = {
+  name: "audit-read-newest",
+  text: "select e.tenant_id, e.id from audit.entry e order by e.id desc limit 1",
+  values: [],
+};
+
+/** The tenants of the first `limit` entries above an id. */
 export function selectTenantsSince(id: string, limit: number): Statement {
   return {
     name: "audit-read-tenants-since",
-    text: `select e.tenant_id, e.id from audit.entry e where e.id > $1::uuid order by e.id limit $2::int`,
+    text: `select e.tenant_id from audit.entry e where e.id > $1::uuid order by e.id limit $2::int`,
     values: [id, limit],
   };
 }

@@ -242,8 +242,7 @@ export class AuditEntry {
 
   @Field(() => ID, {
     nullable: true,
-    description:
-      "The entry of the same operation that brought this one about, as a group's deletion its budget's.",
+    description: "The entry of the same operation that brought this one about, as a group's deletion its budget's.",
   })
   causeId!: string | null;
 }

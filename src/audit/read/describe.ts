@@ -1,0 +1,95 @@
+import type { EntryRow } from "./entry-row.js";
+
+/** The columns that a description is made of; values aren't among them, since they may be secret to some readers. */
+export type Described = Pick<
+  EntryRow,
+  | "actor_type"
+  | "actor_id"
+  | "actor_name"
+  | "on_behalf_of"
+  | "subsystem"
+  | "action"
+  | "event_type"
+  | "outcome"
+  | "error_code"
+  | "resource_type"
+  | "resource_id"
+  | "resource_label"
+> & { readonly changes: readonly { readonly field: string }[] };
+
+const MAX_FIELDS = 8;
+const MAX_TEXT = 120;
+
+/**
+ * One sentence for people on what an entry says, from its own columns alone: it stays the same after a rename, a
+ * deletion, and the retirement of the resource's type. What was done, what failed and what was refused never read alike.
+ */
+export function describe(entry: Described): string {
+  const who = actor(entry);
+  switch (entry.outcome) {
+    case "SUCCESS":
+      return `${who} ${done(entry)}.`;
+    case "DENIED":
+      return `${who} was not allowed to ${attempted(entry)}: ${entry.error_code ?? "refused"}.`;
+    default:
+      return `${who} tried to ${attempted(entry)} and failed: ${entry.error_code ?? "unknown error"}.`;
+  }
+}
+
+function actor(entry: Described): string {
+  const name = plain(entry.actor_name ?? entry.actor_id);
+  switch (entry.actor_type) {
+    case "USER":
+      return name ?? "A user";
+    case "SERVICE":
+      return `${name ?? "A service"}${entry.on_behalf_of === null ? "" : ` on behalf of ${plain(entry.on_behalf_of)}`}`;
+    case "SYSTEM":
+      return `The system (${plain(entry.subsystem) ?? "unnamed part"})`;
+    case "DATABASE":
+      return "Someone with direct access to the database";
+    case "ANONYMOUS":
+      return "An unidentified caller";
+    default:
+      return name ?? "Someone";
+  }
+}
+
+const pastTense: Readonly<Record<string, string>> = { CREATE: "created", UPDATE: "updated", DELETE: "deleted" };
+const infinitive: Readonly<Record<string, string>> = { CREATE: "create", UPDATE: "update", DELETE: "delete" };
+
+function done(entry: Described): string {
+  const verb = entry.action === null ? undefined : pastTense[entry.action];
+  if (verb === undefined)
+    return `did ${plain(entry.event_type)}${entry.resource_type === null ? "" : ` to ${resource(entry)}`}`;
+  return `${verb} ${resource(entry)}${entry.action === "UPDATE" ? fields(entry) : ""}`;
+}
+
+function attempted(entry: Described): string {
+  if (entry.resource_type === null) return `do ${plain(entry.event_type)}`;
+  const verb = entry.action === null ? undefined : infinitive[entry.action];
+  return `${verb ?? "act on"} ${resource(entry)}`;
+}
+
+function resource({ resource_type: type, resource_id: id, resource_label: label }: Described): string {
+  const kind = plain(type)?.replaceAll("_", " ") ?? "something";
+  if (label !== null) return `${kind} "${plain(label)}"`;
+  if (id !== null) return `${kind} ${plain(id)}`;
+  return type === null ? kind : `${/^[aeiou]/i.test(kind) ? "an" : "a"} ${kind}`;
+}
+
+function fields({ changes }: Described): string {
+  if (changes.length === 0) return ", which changed nothing";
+  const named = changes.slice(0, MAX_FIELDS).map(({ field }) => plain(field));
+  const more = changes.length - named.length;
+  return `: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+/** Without what would break the line or turn the direction of the sentence around it, and not too long. */
+function plain(text: string): string;
+function plain(text: string | null): string | null;
+function plain(text: string | null): string | null {
+  if (text === null) return null;
+  const harmless = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu, "\uFFFD");
+  const characters = [...harmless];
+  return characters.length <= MAX_TEXT ? harmless : `${characters.slice(0, MAX_TEXT).join("")}…`;
+}

@@ -1,0 +1,150 @@
+import pg from "pg";
+import { DataSource, type DataSourceOptions } from "typeorm";
+import {
+  connectionConfig,
+  type Deadlines,
+  servingDeadlines,
+  type SessionSettings,
+  within,
+} from "./database/connection.js";
+
+/** One group of connections: the API's writes, its reads, entries of refused and failed attempts, the log's readers. */
+export type PoolName = "api" | "read" | "refusals" | "reader";
+
+export interface DatabaseUrls {
+  /** The API's restricted login. */
+  readonly apiUrl: string;
+  /** The reader's login, on a replica if there is one. */
+  readonly readerUrl: string;
+}
+
+export interface DatabaseOptions {
+  readonly entities: NonNullable<DataSourceOptions["entities"]>;
+  /** Told of connections that broke while nobody used them, and of what couldn't be closed in time. Must not throw. */
+  readonly onError: (error: Error, pool: PoolName) => void;
+}
+
+export interface Databases {
+  /** Where mutations run. */
+  readonly write: DataSource;
+  /** Where queries of business data run, by the same login: the server refuses any write there. */
+  readonly read: DataSource;
+  /** For entries of attempts that came to nothing; bounded, and quick to give up. */
+  readonly refusals: pg.Pool;
+  /** For `auditLogs` and `auditEntry`: sees the tenants named in the transaction, and changes nothing. */
+  readonly reader: pg.Pool;
+  /** Waits for connections in use, 5 seconds at most, and closes all. Asked again, it answers the same. */
+  close(): Promise<void>;
+}
+
+/** Sizes of the pools: together well below PostgreSQL's own default of 100 for one process. */
+const sizes: Readonly<Record<PoolName, number>> = { api: 10, read: 5, refusals: 2, reader: 8 };
+const idleDeadline = 5 * 60_000;
+const refusalDeadlines: Deadlines = { ...servingDeadlines, connect: 2_000 };
+const closeDeadline = 5_000;
+const upkeepDeadline = 60_000;
+const readOnly: SessionSettings = { default_transaction_read_only: "on" };
+const readWrite: SessionSettings = { default_transaction_read_only: "off" };
+
+/**
+ * Opens the API's connections. Every session has the same settings, whatever the server's defaults, and a deadline for
+ * every wait; timestamptz arrives as `Instant`, bigint and numeric as texts.
+ */
+export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions): Promise<Databases> {
+  const write = dataSource("api", poolConfig("api", urls.apiUrl, readWrite), options);
+  const read = dataSource("read", poolConfig("read", urls.apiUrl, readOnly), options);
+  const refusals = pool("refusals", poolConfig("refusals", urls.apiUrl, readWrite), options);
+  const reader = pool("reader", poolConfig("reader", urls.readerUrl, readOnly), options);
+  const close = closer(
+    {
+      api: () => write.isInitialized && write.destroy(),
+      read: () => read.isInitialized && read.destroy(),
+      refusals: () => refusals.end(),
+      reader: () => reader.end(),
+    },
+    options,
+  );
+  try {
+    await write.initialize();
+    await read.initialize();
+    requireHandWritten(write);
+    requireHandWritten(read);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { write, read, refusals, reader, close };
+}
+
+/**
+ * Keeps the log's monthly partitions some months ahead, as the API's login; a line for each thing done, none mostly.
+ * It waits for nobody longer than a quarter of a second at a time, and fails after a minute at most.
+ */
+export async function keepPartitions(pool: pg.Pool): Promise<string[]> {
+  const client = await pool.connect();
+  let broken = true;
+  try {
+    await client.query("begin");
+    await client.query(`set local statement_timeout = ${upkeepDeadline}`);
+    const keep = { text: "select audit_guard.keep_partitions() as done", query_timeout: upkeepDeadline + 5_000 };
+    const { rows } = await client.query<{ done: string }>(keep);
+    await client.query("commit");
+    broken = false;
+    return rows.map(({ done }) => done);
+  } finally {
+    // Whatever transaction a failure left goes with its connection.
+    client.release(broken);
+  }
+}
+
+function poolConfig(name: PoolName, url: string, settings: SessionSettings): pg.PoolConfig {
+  const deadlines = name === "refusals" ? refusalDeadlines : servingDeadlines;
+  const config = connectionConfig(url, `auditql ${name}`, deadlines, settings);
+  return { ...config, max: sizes[name], idleTimeoutMillis: idleDeadline };
+}
+
+function dataSource(name: PoolName, config: pg.PoolConfig, { entities, onError }: DatabaseOptions): DataSource {
+  return new DataSource({
+    type: "postgres",
+    extra: config,
+    entities,
+    poolErrorHandler: (error: Error) => onError(error, name),
+    installExtensions: false,
+    synchronize: false,
+    migrationsRun: false,
+    dropSchema: false,
+    logging: false,
+  });
+}
+
+function pool(name: PoolName, config: pg.PoolConfig, { onError }: DatabaseOptions): pg.Pool {
+  const made = new pg.Pool(config);
+  // The pool listens to its idle connections alone: one that breaks between two statements would end the process.
+  made.on("connect", (client) => client.on("error", (error) => onError(error, name)));
+  made.on("error", () => undefined);
+  return made;
+}
+
+/** The tables are made by migrations alone, as their owner: TypeORM never alters one. */
+function requireHandWritten({ options }: DataSource): void {
+  if (options.synchronize || options.dropSchema || options.migrationsRun) {
+    throw new Error("TypeORM may not alter the schema: synchronize, dropSchema and migrationsRun have to be off.");
+  }
+}
+
+function closer(pools: Readonly<Record<PoolName, () => unknown>>, { onError }: DatabaseOptions): () => Promise<void> {
+  const closeOne = async (name: PoolName): Promise<void> => {
+    try {
+      const ended = await within(closeDeadline, Promise.resolve(pools[name]()));
+      if (!ended)
+        onError(new Error(`Connections were still in use ${closeDeadline / 1000} seconds after the end.`), name);
+    } catch (error) {
+      onError(error instanceof Error ? error : new Error(String(error)), name);
+    }
+  };
+  let closed: Promise<unknown> | undefined;
+  return async () => {
+    closed ??= Promise.all([closeOne("api"), closeOne("read"), closeOne("refusals"), closeOne("reader")]);
+    await closed;
+  };
+}

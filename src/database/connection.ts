@@ -1,0 +1,118 @@
+import pg from "pg";
+import { Instant } from "../instant.js";
+
+/** Startup settings of a session, by their PostgreSQL names. */
+export type SessionSettings = Readonly<Record<string, string | number>>;
+
+/** How long anything of a session may take, in milliseconds. */
+export interface Deadlines {
+  readonly connect: number;
+  readonly statement: number;
+  readonly lock: number;
+  readonly idleInTransaction: number;
+}
+
+/** The API's: short, for a request waits behind each. */
+export const servingDeadlines: Deadlines = {
+  connect: 5_000,
+  statement: 10_000,
+  lock: 5_000,
+  idleInTransaction: 15_000,
+};
+
+/** How long after its own deadline a statement is given up here: the server, or the way to it, is gone. */
+const silenceAllowed = 5_000;
+const closeDeadline = 2_000;
+const keepAliveDelay = 10_000;
+
+/** What decides how values print and what a commit means, whatever the server's, database's or login's defaults. */
+const sameEverywhere: SessionSettings = {
+  TimeZone: "UTC",
+  DateStyle: "ISO",
+  synchronous_commit: "on",
+  default_transaction_isolation: "read committed",
+  default_transaction_deferrable: "off",
+  // Temporary tables are found first unless they are named last.
+  search_path: "pg_catalog,pg_temp",
+  // Compiling a plan takes longer than any of our statements should.
+  jit: "off",
+};
+
+const timestamptz = 1184;
+
+/** node-postgres' own parsers, but for timestamptz: an Instant keeps the microseconds. int8 and numeric stay texts. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid, format) =>
+    oid === timestamptz && format !== "binary" ? Instant.parse : pg.types.getTypeParser(oid, format),
+};
+
+/**
+ * How to connect: with these names, settings and deadlines, whatever the URL's own parameters say of them.
+ * It holds the password: never log it.
+ */
+export function connectionConfig(
+  url: string,
+  applicationName: string,
+  deadlines: Deadlines = servingDeadlines,
+  settings: SessionSettings = {},
+): pg.ClientConfig {
+  const all = { ...sameEverywhere, ...timeouts(deadlines), ...settings };
+  return {
+    connectionString: withParameters(url, applicationName, all),
+    connectionTimeoutMillis: deadlines.connect,
+    query_timeout: deadlines.statement + silenceAllowed,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveDelay,
+    types,
+  };
+}
+
+/** Connects, does the work and closes the connection, whatever came of it. */
+export async function withClient<Result>(
+  config: pg.ClientConfig,
+  work: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new pg.Client(config);
+  // A connection that breaks rejects the statement under way; without a listener it would end the process too.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return await work(client);
+  } finally {
+    await within(
+      closeDeadline,
+      client.end().catch(() => undefined),
+    );
+  }
+}
+
+/** Waits for the work, at most that many milliseconds; true where it was done by then. */
+export async function within(deadline: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => (timer = setTimeout(resolve, deadline, false)));
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const timeouts = ({ statement, lock, idleInTransaction }: Deadlines): SessionSettings => ({
+  statement_timeout: statement,
+  lock_timeout: lock,
+  idle_in_transaction_session_timeout: idleInTransaction,
+});
+
+/** node-postgres lets a URL's parameters win over everything beside it. */
+function withParameters(url: string, applicationName: string, settings: SessionSettings): string {
+  const result = new URL(url);
+  const theirs = result.searchParams.get("options");
+  for (const name of [...Object.keys(settings), "query_timeout"]) result.searchParams.delete(name);
+  const ours = Object.entries(settings).map(([name, value]) => `-c ${name}=${escapeOption(String(value))}`);
+  // PostgreSQL takes the last of several.
+  result.searchParams.set("options", [...(theirs ? [theirs] : []), ...ours].join(" "));
+  result.searchParams.set("application_name", applicationName);
+  return result.href;
+}
+
+const escapeOption = (value: string): string => value.replace(/[\\\s]/g, "\\$&");

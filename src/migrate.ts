@@ -1,0 +1,162 @@
+import pg from "pg";
+import { DataSource, MigrationExecutor, type QueryRunner } from "typeorm";
+import { migrations } from "../migrations/index.js";
+import { connectionConfig, type Deadlines, withClient } from "./database/connection.js";
+
+/** The oldest PostgreSQL that the migrations run on. */
+export const oldestMajorVersion = 15;
+
+const schema = "auditql";
+const table = "migration";
+const applicationName = "auditql migrate";
+const deadlines: Deadlines = { connect: 5_000, statement: 15 * 60_000, lock: 30_000, idleInTransaction: 60_000 };
+const turnDeadline = 60_000;
+
+/**
+ * Says why the database isn't migrated.
+ *
+ * `version`: the server is too old; `busy`: another process has been migrating for too long; `refused`: the login may
+ * not; `failed`: a migration failed, and nothing of it was kept.
+ */
+export class MigrationError extends Error {
+  override readonly name = "MigrationError";
+
+  constructor(
+    readonly reason: "version" | "busy" | "refused" | "failed",
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** How many migrations one call ran, and how many there are. */
+export interface Migrated {
+  readonly applied: number;
+  readonly total: number;
+}
+
+/**
+ * Runs the migrations that the database lacks, each in a transaction of its own.
+ *
+ * Any number of processes may ask at once: one runs them, the others wait for it, a minute at most.
+ * @param adminUrl a login that may create schemas and roles
+ * @throws MigrationError; what keeps it from connecting is thrown as it is
+ */
+export async function migrate(adminUrl: string): Promise<Migrated> {
+  const source = new DataSource({
+    type: "postgres",
+    // The second connection is spare: TypeORM may ask for one while the first holds the lock.
+    extra: { ...connectionConfig(adminUrl, applicationName, deadlines), max: 2 },
+    schema,
+    migrations: [...migrations],
+    migrationsTableName: table,
+    installExtensions: false,
+    synchronize: false,
+    logging: false,
+  });
+  await source.initialize();
+  const runner = source.createQueryRunner();
+  try {
+    await requireVersion(runner);
+    await takeTurn(runner);
+    return await runPending(source, runner);
+  } finally {
+    // The lock goes with its session.
+    await runner.release().catch(() => undefined);
+    await source.destroy();
+  }
+}
+
+/** How many migrations the database lacks. Any login may ask, also one that may not migrate. */
+export async function pending(url: string): Promise<number> {
+  return withClient(connectionConfig(url, applicationName), async (client) => {
+    const { rows: tables } = await client.query<{ there: boolean }>("select to_regclass($1) is not null as there", [
+      `${schema}.${table}`,
+    ]);
+    if (!tables[0]?.there) return migrations.length;
+    const { rows } = await client.query<{ name: string }>(`select name from ${schema}.${table}`);
+    const applied = new Set(rows.map(({ name }) => name));
+    return migrations.filter(({ name }) => !applied.has(name)).length;
+  });
+}
+
+async function requireVersion(runner: QueryRunner): Promise<void> {
+  const [row] = await rowsOf<{ number: number; version: string }>(
+    runner,
+    `select current_setting('server_version_num')::int as number, current_setting('server_version') as version`,
+  );
+  if (!row || row.number >= oldestMajorVersion * 10_000) return;
+  throw new MigrationError(
+    "version",
+    `PostgreSQL ${oldestMajorVersion} or later is needed, and this server is ${row.version}.`,
+  );
+}
+
+/** Held by the session that migrates, so that nobody else begins even where a migration's transaction is lost. */
+async function takeTurn(runner: QueryRunner): Promise<void> {
+  await runner.query(`set lock_timeout = ${turnDeadline}`);
+  try {
+    await runner.query(`select pg_advisory_lock(hashtextextended('${schema}.${table}', 0))`);
+  } catch (cause) {
+    if (sqlState(cause) !== "55P03") throw cause;
+    throw new MigrationError(
+      "busy",
+      `Another process has been migrating this database for more than ${turnDeadline / 1000} seconds: ` +
+        `see pg_stat_activity for application_name '${applicationName}', and start again when it is done.`,
+      { cause },
+    );
+  }
+  await runner.query(`set lock_timeout = ${deadlines.lock}`);
+}
+
+async function runPending(source: DataSource, runner: QueryRunner): Promise<Migrated> {
+  try {
+    await makeTable(runner);
+    const executor = new MigrationExecutor(source, runner);
+    executor.transaction = "each";
+    const applied = await executor.executePendingMigrations();
+    return { applied: applied.length, total: migrations.length };
+  } catch (cause) {
+    throw asMigrationError(cause);
+  }
+}
+
+/**
+ * Makes the list of what has run, all at once or not at all. Everyone may read it: a restricted login sees by it that
+ * nothing is pending. CREATE … IF NOT EXISTS would ask for the right to make it even where it is there.
+ */
+async function makeTable(runner: QueryRunner): Promise<void> {
+  const [row] = await rowsOf<{ there: boolean }>(
+    runner,
+    `select to_regclass('${schema}.${table}') is not null as there`,
+  );
+  if (row?.there) return;
+  await runner.query(`
+    create schema ${schema};
+    create table ${schema}.${table} (
+      id integer generated by default as identity primary key,
+      "timestamp" bigint not null,
+      name text not null unique
+    );
+    grant usage on schema ${schema} to public;
+    grant select on ${schema}.${table} to public`);
+}
+
+function asMigrationError(cause: unknown): MigrationError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (sqlState(cause) === "42501") {
+    return new MigrationError("refused", `The login may not migrate this database: ${message}.`, { cause });
+  }
+  return new MigrationError("failed", `A migration failed, and nothing of it was kept: ${message}.`, { cause });
+}
+
+/** TypeORM's own error holds PostgreSQL's. */
+function sqlState(error: unknown): string | undefined {
+  const inner = error instanceof Error && "driverError" in error ? error.driverError : error;
+  return inner instanceof pg.DatabaseError ? inner.code : undefined;
+}
+
+async function rowsOf<Row>(runner: QueryRunner, sql: string): Promise<Row[]> {
+  return (await runner.query(sql)) as Row[];
+}

@@ -64,11 +64,12 @@ const idFunctions = `
     + ((('x' || substr(id::text, 16, 3))::bit(12)::int * 1000) >> 12)
   ) / 1000000.0::float8)`;
 
-// ICU's rules, since the database's own may know no letter beyond ASCII.
+// ICU's rules, since the database's own may know no letter beyond ASCII. Upper case first: it makes one of ß and ss, and
+// of the two small sigmas.
 const fold = `
   create function audit.fold(label text) returns text
   language sql immutable parallel safe
-  return lower(label collate "und-x-icu")`;
+  return lower(upper(label collate "und-x-icu"))`;
 
 const grants = `
   revoke all on all functions in schema audit from public;

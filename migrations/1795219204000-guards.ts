@@ -32,7 +32,7 @@ const functions = `
   $$;
 
   -- Refuses as a CHECK does, naming the rule as a constraint. An index row holds 2,704 octets: a tenant, an id, and 2,048
-  -- of text, 1,365 of a label, which folding may lengthen by half.
+  -- of text. Folding lengthens a label to three times its octets at most.
   create function audit_guard.check_entry() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
   as $$
@@ -65,7 +65,8 @@ const functions = `
           octet_length(new.resource_type), octet_length(new.resource_id), octet_length(new.operation),
           octet_length(new.client_request_id), octet_length(new.trace_id)
         ) > 2048
-        or octet_length(new.resource_label) > 1365
+        or octet_length(new.resource_label) > 2048
+        or (octet_length(new.resource_label) > 682 and octet_length(audit.fold(new.resource_label)) > 2048)
         or greatest(octet_length(new.error_message), octet_length(new.reason), octet_length(new.user_agent)) > 8192
         then 'entry_length'
     end;

@@ -60,7 +60,7 @@ const refuseDdl = `
           select *, false as of_column from aclexplode(relacl) union all select *, true from aclexplode(attacl)
         ) as held
       where tg_tag in ('GRANT', 'REVOKE')
-        and relnamespace = 'audit'::regnamespace and relkind in ('r', 'p') and grantee <> relowner
+        and relnamespace = to_regnamespace('audit') and relkind in ('r', 'p') and grantee <> relowner
         and (
           privilege_type in ('UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES')
           or privilege_type = 'INSERT' and (
@@ -72,13 +72,13 @@ const refuseDdl = `
     ), (
       select format('foreign key %s', conname) from pg_constraint
         join pg_class on pg_class.oid = confrelid
-      where relnamespace = 'audit'::regnamespace
+      where relnamespace = to_regnamespace('audit')
       limit 1
     ), (
       select format('partition %s', child.oid::regclass) from pg_inherits
         join pg_class parent on parent.oid = inhparent
         join pg_class child on child.oid = inhrelid
-      where parent.relnamespace = 'audit'::regnamespace and child.relnamespace <> parent.relnamespace
+      where parent.relnamespace = to_regnamespace('audit') and child.relnamespace <> parent.relnamespace
       limit 1
     ));
 

@@ -10,8 +10,12 @@ export async function createSchema(features: readonly Feature[]): Promise<GraphQ
   const resolvers = [...features.flatMap((feature) => feature.resolvers), AuditLogResolver];
   const bare = await buildSchema({
     resolvers: resolvers as unknown as NonEmptyArray<new () => object>,
-    // An error must not echo the input: it may hold a secret.
-    validate: { validationError: { target: false, value: false }, forbidUnknownValues: true },
+    // An error must not echo the input: it may hold a secret. A null is not a missing property: it is judged.
+    validate: {
+      validationError: { target: false, value: false },
+      forbidUnknownValues: true,
+      skipMissingProperties: false,
+    },
   });
   return withAuditDirectives(bare);
 }

@@ -13,9 +13,11 @@ export class UpsertGroupBudgetInput {
   @ValidateBy(
     {
       name: "isSpendLimit",
-      validator: (value: unknown) => typeof value === "bigint" && value >= 0n && value <= MAX_SPEND_LIMIT_MICROS,
+      validator: {
+        validate: (value: unknown) => typeof value === "bigint" && value >= 0n && value <= MAX_SPEND_LIMIT_MICROS,
+      },
     },
-    { message: `$property must be from 0 to ${String(MAX_SPEND_LIMIT_MICROS)}` },
+    { message: `must be from 0 to ${String(MAX_SPEND_LIMIT_MICROS)}` },
   )
   spendLimitMicros!: bigint;
 }

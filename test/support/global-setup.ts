@@ -4,10 +4,9 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { DataSource } from "typeorm";
 import type { TestProject } from "vitest/node";
-import { migrations } from "../../migrations/index.js";
 import { startEmbeddedPostgres } from "../../src/embedded-postgres.js";
+import { migrate } from "../../src/migrate.js";
 import { type Login, query, urlOf } from "./postgres.js";
 
 /**
@@ -40,16 +39,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   } catch (error) {
     await teardown();
     throw error;
-  }
-}
-
-async function migrate(url: string): Promise<void> {
-  const source = new DataSource({ type: "postgres", url, migrations, migrationsTransactionMode: "each" });
-  await source.initialize();
-  try {
-    await source.runMigrations();
-  } finally {
-    await source.destroy();
   }
 }
 

@@ -1,10 +1,11 @@
 import type { Pool } from "pg";
 import type { Caller } from "../context.js";
 import { AuditError, badUserInput } from "../errors.js";
+import { isUuid } from "../uuid.js";
 import { chooseWay } from "./choose-way.js";
 import { bindCursor, decodeCursor, encodeCursor, type CursorBinding } from "./cursor.js";
 import { selectRow, selectRows, toEntry, type EntryRow } from "./entry-row.js";
-import { checkFilter, isUuid, type CheckedFilter } from "./filter.js";
+import { checkFilter, type CheckedFilter } from "./filter.js";
 import { isIndexed } from "./filter-columns.js";
 import { findIds } from "./find-ids.js";
 import { idRange, narrowed } from "./id-range.js";

@@ -3,6 +3,7 @@ import { badUserInput, printable, type FieldProblem } from "../errors.js";
 import { PLATFORM_TENANT, tenantPattern } from "../entry.js";
 import { readInstant } from "../scalars.js";
 import { isStorable } from "../text.js";
+import { isUuid } from "../uuid.js";
 import type { AuditLogFilter, DateTimeRange } from "./audit-log-filter.js";
 import { filterColumns, filterFields, type Condition, type ValueForm } from "./filter-columns.js";
 
@@ -79,9 +80,6 @@ function checkText(value: string, normaliseValue: (value: string) => Normalised)
   if (!isStorable(value)) return { problem: "holds a character that no entry can have" };
   return normaliseValue(value);
 }
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-export const isUuid = (text: string): boolean => uuid.test(text);
 
 function normalise(form: ValueForm, value: string): Normalised {
   if (form === "text") return { value };

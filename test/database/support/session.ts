@@ -1,0 +1,32 @@
+import pg from "pg";
+
+/** Runs `work` on a connection of its own, which is closed whatever becomes of it. */
+export async function session<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The SQLSTATE that refuses a statement, its constraint behind a space where there is one, or "succeeded". */
+export async function outcomeOf(client: pg.ClientBase, sql: string, params: unknown[] = []): Promise<string> {
+  try {
+    await client.query(sql, params);
+    return "succeeded";
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    return [error.code, error.constraint].filter(Boolean).join(" ");
+  }
+}
+
+/** `outcomeOf` in a transaction that is rolled back, so that an attack that gets through spoils no other test. */
+export async function outcomeOfAttempt(client: pg.ClientBase, sql: string): Promise<string> {
+  await client.query("begin");
+  const outcome = await outcomeOf(client, sql);
+  await client.query("rollback");
+  return outcome;
+}

@@ -10,7 +10,6 @@ const schema = "auditql";
 const table = "migration";
 const applicationName = "auditql migrate";
 const deadlines: Deadlines = { connect: 5_000, statement: 15 * 60_000, lock: 30_000, idleInTransaction: 60_000 };
-const turnDeadline = 60_000;
 
 /**
  * Says why the database isn't migrated.
@@ -20,6 +19,8 @@ const turnDeadline = 60_000;
  */
 export class MigrationError extends Error {
   override readonly name = "MigrationError";
+  /** What the process ends with: EX_CONFIG, EX_TEMPFAIL or EX_SOFTWARE. */
+  readonly exitCode: number;
 
   constructor(
     readonly reason: "version" | "busy" | "refused" | "failed",
@@ -27,6 +28,7 @@ export class MigrationError extends Error {
     options?: ErrorOptions,
   ) {
     super(message, options);
+    this.exitCode = { version: 78, busy: 75, refused: 78, failed: 70 }[reason];
   }
 }
 
@@ -41,9 +43,10 @@ export interface Migrated {
  *
  * Any number of processes may ask at once: one runs them, the others wait for it, a minute at most.
  * @param adminUrl a login that may create schemas and roles
+ * @param turnDeadline how long to wait for another process, in milliseconds
  * @throws MigrationError; what keeps it from connecting is thrown as it is
  */
-export async function migrate(adminUrl: string): Promise<Migrated> {
+export async function migrate(adminUrl: string, turnDeadline = 60_000): Promise<Migrated> {
   const source = new DataSource({
     type: "postgres",
     // The second connection is spare: TypeORM may ask for one while the first holds the lock.
@@ -59,7 +62,7 @@ export async function migrate(adminUrl: string): Promise<Migrated> {
   const runner = source.createQueryRunner();
   try {
     await requireVersion(runner);
-    await takeTurn(runner);
+    await takeTurn(runner, turnDeadline);
     return await runPending(source, runner);
   } finally {
     // The lock goes with its session.
@@ -94,7 +97,7 @@ async function requireVersion(runner: QueryRunner): Promise<void> {
 }
 
 /** Held by the session that migrates, so that nobody else begins even where a migration's transaction is lost. */
-async function takeTurn(runner: QueryRunner): Promise<void> {
+async function takeTurn(runner: QueryRunner, turnDeadline: number): Promise<void> {
   await runner.query(`set lock_timeout = ${turnDeadline}`);
   try {
     await runner.query(`select pg_advisory_lock(hashtextextended('${schema}.${table}', 0))`);

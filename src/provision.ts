@@ -2,9 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { Config } from "./config.js";
 import { migrate, MigrationError, oldestMajorVersion, pending } from "./migrate.js";
-import { allOrProblems, provisionError } from "./provision/error.js";
+import { allOrProblems, provisionError, type ProvisionError } from "./provision/error.js";
 import { connectTo, logRoles, type Place, readPlace, readRights, type Rights } from "./provision/inspect.js";
-import { grantGroup, lacksGroup, makeLogin, type LoginMaker } from "./provision/login.js";
+import { grantGroup, lacksGroup, type LoginMaker, loginName, makeLogin } from "./provision/login.js";
 import { type Purpose, reading, serving } from "./provision/purpose.js";
 
 export { ProvisionError, type ProvisionProblem } from "./provision/error.js";
@@ -94,14 +94,9 @@ async function bringUpToDate(admin: Access, notes: string[]): Promise<void> {
   }
 }
 
-async function mayNotMigrate(admin: Access, count: number, cause?: unknown) {
+async function mayNotMigrate(admin: Access, count: number, cause?: unknown): Promise<ProvisionError> {
   const { login, database } = admin.place;
-  const migrator = escapeIdentifier(
-    `${Buffer.from(database)
-      .subarray(0, 50)
-      .toString()
-      .replace(/\uFFFD$/, "")}_migrator`,
-  );
+  const migrator = escapeIdentifier(loginName(database, "migrator"));
   const there = await connectTo(admin.setting, admin.url, async (client) => {
     const { rows } = await client.query<{ name: string }>(
       "select rolname as name from pg_roles where rolname = any ($1) order by 1",

@@ -6,11 +6,13 @@ import { valueAt } from "./audited-field.js";
 import type { AfterCommit } from "./after-commit.js";
 import { mutationContext, type AuditContext, type MutationContext } from "./context.js";
 import type { AuditAction } from "./entry.js";
-import { notFound } from "./errors.js";
+import { AuditError, notFound } from "./errors.js";
 import type { EntryTemplate } from "./entry-template.js";
 import type { Registry } from "./registry.js";
 import { AuditScope } from "./scope.js";
+import type { AuditedResource } from "./resource.js";
 import type { Snapshot } from "./snapshot.js";
+import { isSerializationFailure } from "./translate-error.js";
 import type { StagedEntry } from "./write-staged.js";
 
 /** What an operation runs on. */
@@ -110,8 +112,7 @@ export class Operation {
 
   async #compare(scope: AuditScope, prior: ReadonlyMap<string, Snapshot | null>, result: unknown) {
     const ids = this.field.idFrom === "result" ? [await this.#bornId(result)] : this.progress.ids;
-    const reader = this.ground.registry.reader(this.field.resource);
-    const after = await reader.read(scope.runner, this.#tenantId, ids);
+    const after = await this.#readAfter(scope.runner, this.field.resource, ids);
     if (this.field.idFrom === "arguments") this.#checkResultIds(result, ids);
     const named = ids.map((id, ordinal): StagedEntry => {
       const [before, now] = [prior.get(id) ?? null, after.get(id) ?? null];
@@ -123,6 +124,17 @@ export class Operation {
     const entities = ids.map((id) => (after.get(id) ?? prior.get(id))?.entity ?? null);
     const fresh = this.field.returnsList ? entities : (entities[0] ?? null);
     return { response: this.field.returnsResource ? fresh : result, staged: [...named, ...caused] };
+  }
+
+  /** What can't be read again can't be told truly: it doesn't stand. */
+  async #readAfter(runner: QueryRunner, resource: AuditedResource, ids: readonly string[]) {
+    try {
+      return await this.ground.registry.reader(resource).read(runner, this.#tenantId, ids);
+    } catch (cause) {
+      if (isSerializationFailure(cause)) throw cause;
+      const message = "The state after the change can't be read for the log, so nothing was changed. Try again later.";
+      throw new AuditError("AUDIT_UNAVAILABLE", message, { cause });
+    }
   }
 
   #entry(id: string, ordinal: number, before: Snapshot | null, after: Snapshot | null) {
@@ -149,10 +161,9 @@ export class Operation {
     const staged: StagedEntry[] = [];
     for (const resource of new Set(touched.map((it) => it.resource))) {
       const rows = touched.filter((it) => it.resource === resource);
-      const reader = this.ground.registry.reader(resource);
-      const after = await reader.read(
+      const after = await this.#readAfter(
         scope.runner,
-        this.#tenantId,
+        resource,
         rows.map(({ id }) => id),
       );
       for (const { id, prior: before, cause } of rows) {

@@ -105,6 +105,8 @@ const timeouts = ({ statement, lock, idleInTransaction }: Deadlines): SessionSet
 
 /** node-postgres lets a URL's parameters win over everything beside it. */
 function withParameters(url: string, applicationName: string, settings: SessionSettings): string {
+  // Its own error would hold the whole URL.
+  if (!URL.canParse(url)) throw new TypeError("The database's URL is none.");
   const result = new URL(url);
   const theirs = result.searchParams.get("options");
   for (const name of [...Object.keys(settings), "query_timeout"]) result.searchParams.delete(name);

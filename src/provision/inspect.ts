@@ -1,7 +1,9 @@
-import type pg from "pg";
+import pg from "pg";
 import { connectionConfig, type Deadlines, withClient } from "../database/connection.js";
 import { provisionError, ProvisionError } from "./error.js";
 import type { Purpose } from "./purpose.js";
+
+const { escapeIdentifier } = pg;
 
 const applicationName = "auditql provision";
 const deadlines: Deadlines = { connect: 5_000, statement: 60_000, lock: 60_000, idleInTransaction: 60_000 };
@@ -119,8 +121,15 @@ function unreachable(setting: string, url: string, cause: unknown): ProvisionErr
   if (code === "3D000") {
     const name = decodeURIComponent(new URL(url).pathname.slice(1));
     const problem = `The database that ${setting} names doesn't exist.`;
-    const sql = [`CREATE DATABASE "${name.replaceAll('"', '""')}";`];
+    const sql = [`CREATE DATABASE ${escapeIdentifier(name)};`];
     return provisionError({ problem, remedy: "Name another, or run:", sql }, cause);
+  }
+  if (code === "42501") {
+    const { pathname, username } = new URL(url);
+    const [database, login] = [pathname.slice(1), username].map((part) => escapeIdentifier(decodeURIComponent(part)));
+    const problem = `The login of ${setting} may not connect to its database.`;
+    const sql = [`GRANT CONNECT ON DATABASE ${database} TO ${login};`];
+    return provisionError({ problem, remedy: "As the database's owner or an administrator, run:", sql }, cause);
   }
   const message = cause instanceof Error ? cause.message || code : undefined;
   const problem = `PostgreSQL can't be reached with ${setting} (${message ?? "for an unknown reason"}).`;

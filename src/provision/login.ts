@@ -30,7 +30,7 @@ export interface LoginMaker {
  */
 export async function makeLogin(maker: LoginMaker, purpose: Purpose): Promise<string> {
   const { admin, place, dataDir } = maker;
-  const name = loginName(place.database, purpose);
+  const name = loginName(place.database, purpose.suffix);
   const file = passwordFile(dataDir, name, place.server);
   const password = await readOrMakePassword(file);
   const url = withLogin(maker.url, name, password);
@@ -77,7 +77,7 @@ export function withLogin(url: string, login: string, password: string): string 
 }
 
 /** Named after the database, since roles are the whole server's; a long name ends in a digest of what was cut. */
-function loginName(database: string, { suffix }: Purpose): string {
+export function loginName(database: string, suffix: string): string {
   const name = `${database}_${suffix}`;
   if (Buffer.byteLength(name) <= longestName) return name;
   const end = `_${createHash("sha256").update(database).digest("hex").slice(0, 8)}_${suffix}`;
@@ -104,10 +104,10 @@ async function admits(url: string, { setting }: Purpose): Promise<boolean> {
 async function missingGrants(maker: LoginMaker, name: string, purpose: Purpose, there: boolean): Promise<string[]> {
   const { admin, place } = maker;
   const { rows } = await admin.query<{ hasGroup: boolean; mayConnect: boolean }>(
-    `select oid is not null and pg_has_role(oid, $2, 'USAGE') as "hasGroup",
-       has_database_privilege(coalesce(oid, 0), current_database(), 'CONNECT') as "mayConnect"
-     from (select to_regrole($1)::oid as oid) as role`,
-    [there ? escapeIdentifier(name) : null, purpose.group],
+    `select case when $1::name <> 'public' then pg_has_role($1::name, $2::name, 'USAGE') else false end as "hasGroup",
+       has_database_privilege($1::name, current_database(), 'CONNECT') as "mayConnect"`,
+    // What everyone may, one that isn't there yet will.
+    [there ? name : "public", purpose.group],
   );
   const connect = `GRANT CONNECT ON DATABASE ${escapeIdentifier(place.database)} TO ${escapeIdentifier(name)};`;
   return [

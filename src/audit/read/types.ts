@@ -216,7 +216,7 @@ export class AuditEntry {
   @Field(() => ID, { nullable: true, description: "The server's own name for the HTTP request." })
   requestId!: string | null;
 
-  @Field(() => ID, { nullable: true, description: "The name that the client gave it." })
+  @Field(() => String, { nullable: true, description: "The name that the client gave it." })
   clientRequestId!: string | null;
 
   @Field(() => ID, { nullable: true })

@@ -1,0 +1,4 @@
+import { orExit, prepare } from "./prepare.mjs";
+
+await orExit(prepare);
+await import("../dist/demo/main.js");

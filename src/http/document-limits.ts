@@ -1,0 +1,151 @@
+import {
+  getNamedType,
+  isCompositeType,
+  isInterfaceType,
+  isObjectType,
+  Kind,
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLField,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+} from "graphql";
+
+/** What one document may ask for. */
+export const limits = {
+  /** Words, numbers and signs. */
+  tokens: 2_000,
+  /** Selections with every fragment spelt out. */
+  selections: 2_000,
+  depth: 12,
+  aliases: 100,
+  rootFields: 50,
+  /** Each is an operation of its own. */
+  mutations: 20,
+  cost: 10_000,
+} as const;
+
+const largestPage = 200;
+const usualPage = 50;
+/** A list field that pages: one statement at least. */
+const costOfPage = 10;
+
+interface Measures {
+  readonly depth: number;
+  readonly aliases: number;
+  readonly rootFields: number;
+  readonly cost: number;
+}
+
+/** A valid document's operation, and the variables as the client sent them. */
+export interface OperationToMeasure {
+  readonly schema: GraphQLSchema;
+  readonly document: DocumentNode;
+  readonly operation: OperationDefinitionNode;
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Says which limits an operation goes beyond, each with what it asks and what it may; nothing where it keeps them.
+ *
+ * An object costs 1, or its field's `complexity`; a page costs 10, and its objects once for each of `first` or `last`,
+ * 50 where neither is given. Introspection counts for nothing, since it is allowed in development alone.
+ */
+export function beyondLimits(asked: OperationToMeasure): string[] {
+  const { depth, aliases, rootFields, cost } = new Measurement(asked).take();
+  const isMutation = asked.operation.operation === "mutation";
+  const roots = isMutation ? limits.mutations : limits.rootFields;
+  const over = (what: string, value: number, limit: number): string[] =>
+    value > limit ? [`${what} ${String(value)} (at most ${String(limit)})`] : [];
+  return [
+    ...over(isMutation ? "mutations:" : "fields at the root:", rootFields, roots),
+    ...over("depth:", depth, limits.depth),
+    ...over("aliases:", aliases, limits.aliases),
+    ...over("cost:", cost, limits.cost),
+  ];
+}
+
+/** One walk through the operation. Its length is bounded by the limit on selections, which validation has checked. */
+class Measurement {
+  readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  #aliases = 0;
+  #rootFields = 0;
+  #depth = 0;
+
+  constructor(private readonly asked: OperationToMeasure) {
+    const definitions = asked.document.definitions.filter((node) => node.kind === Kind.FRAGMENT_DEFINITION);
+    this.#fragments = new Map(definitions.map((node) => [node.name.value, node]));
+  }
+
+  take(): Measures {
+    const { schema, operation } = this.asked;
+    const cost = this.#costOf(operation.selectionSet, schema.getRootType(operation.operation), 1);
+    return { depth: this.#depth, aliases: this.#aliases, rootFields: this.#rootFields, cost };
+  }
+
+  #costOf(selectionSet: SelectionSetNode, type: GraphQLNamedType | null | undefined, depth: number): number {
+    let cost = 0;
+    for (const selection of selectionSet.selections) {
+      if (selection.kind === Kind.FIELD) {
+        cost += this.#costOfField(selection, type, depth);
+      } else if (selection.kind === Kind.INLINE_FRAGMENT) {
+        cost += this.#costOf(
+          selection.selectionSet,
+          this.#typeNamed(selection.typeCondition?.name.value) ?? type,
+          depth,
+        );
+      } else {
+        const fragment = this.#fragments.get(selection.name.value);
+        if (fragment)
+          cost += this.#costOf(fragment.selectionSet, this.#typeNamed(fragment.typeCondition.name.value), depth);
+      }
+    }
+    return cost;
+  }
+
+  #costOfField(node: FieldNode, parent: GraphQLNamedType | null | undefined, depth: number): number {
+    if (node.name.value.startsWith("__")) return 0;
+    this.#depth = Math.max(this.#depth, depth);
+    if (node.alias) this.#aliases += 1;
+    if (depth === 1) this.#rootFields += 1;
+    const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[node.name.value] : undefined;
+    const type = field && getNamedType(field.type);
+    if (!node.selectionSet || !isCompositeType(type)) return 0;
+    const inner = this.#costOf(node.selectionSet, type, depth + 1);
+    const page = this.#pageSize(node, field);
+    return page === null ? complexityOf(field) + inner : costOfPage + page * inner;
+  }
+
+  /** How many objects a field that pages answers at most; null for one that doesn't. */
+  #pageSize(node: FieldNode, field: GraphQLField<unknown, unknown>): number | null {
+    if (!field.args.some(({ name }) => name === "first")) return null;
+    const sizes = ["first", "last"].flatMap((name) => this.#argument(node, name) ?? []);
+    // What is beyond the largest page, or no size at all, the field itself refuses.
+    return Math.min(Math.max(1, ...(sizes.length > 0 ? sizes : [usualPage])), largestPage);
+  }
+
+  #argument(node: FieldNode, name: string): number | undefined {
+    const value = node.arguments?.find((argument) => argument.name.value === name)?.value;
+    if (value?.kind === Kind.INT) return Number(value.value);
+    if (value?.kind !== Kind.VARIABLE) return undefined;
+    const given = this.asked.variables[value.name.value];
+    if (typeof given === "number") return given;
+    const definition = this.asked.operation.variableDefinitions?.find(
+      ({ variable }) => variable.name.value === value.name.value,
+    );
+    return definition?.defaultValue?.kind === Kind.INT ? Number(definition.defaultValue.value) : undefined;
+  }
+
+  #typeNamed(name: string | undefined): GraphQLNamedType | undefined {
+    return name === undefined ? undefined : this.asked.schema.getType(name);
+  }
+}
+
+/** What the schema itself says that a field costs: more than 1 where it takes a statement of its own. */
+function complexityOf({ extensions }: GraphQLField<unknown, unknown>): number {
+  const { complexity } = extensions;
+  return typeof complexity === "number" ? complexity : 1;
+}

@@ -1,0 +1,70 @@
+import { GraphQLError } from "graphql";
+import { AuditError } from "../audit/index.js";
+
+/** What the log keeps of an error. */
+export interface SafeError {
+  readonly name: string;
+  readonly code?: string;
+  readonly message?: string;
+  /** Names of the database's, such as a table's and a constraint's. */
+  readonly at?: Readonly<Record<string, string>>;
+  readonly stack?: readonly string[];
+  readonly cause?: SafeError;
+  readonly errors?: readonly SafeError[];
+}
+
+const deepest = 5;
+const longestMessage = 1_000;
+const mostFrames = 20;
+
+/**
+ * An error without anything that may be a value of someone's: no statement, parameters, detail or body, and no message
+ * of those kinds that quote what they were given. Causes are kept, five deep.
+ */
+export function safeError(error: unknown): SafeError {
+  return describe(error, deepest);
+}
+
+function describe(error: unknown, depth: number): SafeError {
+  if (!(error instanceof Error)) return { name: typeof error };
+  const known = error as Error & { readonly code?: unknown; readonly driverError?: unknown };
+  const stack = framesOf(error);
+  const inner: unknown = known.driverError ?? error.cause ?? (error instanceof GraphQLError && error.originalError);
+  return {
+    name: error.name,
+    ...(typeof known.code === "string" && { code: known.code }),
+    ...(!quotes(error) && { message: error.message.slice(0, longestMessage) }),
+    ...placeOf(error),
+    ...(stack.length > 0 && { stack }),
+    ...(inner instanceof Error && inner !== error && depth > 0 && { cause: describe(inner, depth - 1) }),
+    ...(error instanceof AggregateError &&
+      depth > 0 && { errors: error.errors.slice(0, deepest).map((each) => describe(each, depth - 1)) }),
+  };
+}
+
+/** PostgreSQL's class 22 and parsers quote the value that they refuse; graphql-js quotes the document and the variables. */
+function quotes(error: Error): boolean {
+  if (error instanceof AuditError) return false;
+  if (error instanceof SyntaxError || error instanceof GraphQLError) return true;
+  const { code, driverError } = error as { readonly code?: unknown; readonly driverError?: unknown };
+  // What an ORM says is what its driver said.
+  if (driverError instanceof Error) return true;
+  return typeof code === "string" && /^22[0-9A-Z]{3}$/.test(code);
+}
+
+const places = ["schema", "table", "column", "constraint", "dataType", "routine", "syscall"] as const;
+
+function placeOf(error: Error): { readonly at?: Readonly<Record<string, string>> } {
+  const named = error as Partial<Record<(typeof places)[number], unknown>>;
+  const found = places.flatMap((place) => {
+    const name = named[place];
+    return typeof name === "string" ? [[place, name] as const] : [];
+  });
+  return found.length > 0 ? { at: Object.fromEntries(found) } : {};
+}
+
+/** The stack begins with the message; only what follows names places alone. */
+function framesOf({ stack }: Error): string[] {
+  const lines = (stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  return lines.slice(0, mostFrames).map((line) => line.trim());
+}

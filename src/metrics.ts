@@ -1,0 +1,70 @@
+import { collectDefaultMetrics, Counter, Histogram, Registry } from "prom-client";
+import { auditActions, auditOutcomes } from "./audit/index.js";
+
+export type RequestOutcome = "ok" | "errors" | "refused";
+
+const operationTypes = ["query", "mutation", "unknown"] as const;
+export type OperationType = (typeof operationTypes)[number];
+
+/** What is counted, with a registry of its own; every series begins at 0, so that the first event shows as a rise. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #registers = [this.#registry];
+
+  /** `action` is NONE where it couldn't be told what the attempt would have done. */
+  readonly entries = new Counter({
+    name: "audit_entries_total",
+    help: "Entries committed to the log.",
+    labelNames: ["action", "outcome"],
+    registers: this.#registers,
+  });
+  readonly writeFailures = new Counter({
+    name: "audit_write_failures_total",
+    help: "Writes to the log that failed: a change that was rolled back, or the entry of a refused or failed attempt.",
+    registers: this.#registers,
+  });
+  readonly writeSeconds = new Histogram({
+    name: "audit_write_seconds",
+    help: "Time that one write to the log took.",
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: this.#registers,
+  });
+  readonly requests = new Counter({
+    name: "graphql_requests_total",
+    help: "GraphQL requests that were answered.",
+    labelNames: ["operation", "outcome"],
+    registers: this.#registers,
+  });
+  readonly refused = new Counter({
+    name: "graphql_refused_total",
+    help: "GraphQL requests that were refused before anything was executed.",
+    labelNames: ["code"],
+    registers: this.#registers,
+  });
+  readonly internalErrors = new Counter({
+    name: "internal_errors_total",
+    help: "Errors that no one foresaw.",
+    registers: this.#registers,
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+    for (const action of [...auditActions, "NONE"])
+      for (const outcome of auditOutcomes) this.entries.inc({ action, outcome }, 0);
+    for (const operation of operationTypes)
+      for (const outcome of ["ok", "errors", "refused"] satisfies RequestOutcome[])
+        this.requests.inc({ operation, outcome }, 0);
+    for (const code of ["BAD_REQUEST", "BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"])
+      this.refused.inc({ code }, 0);
+    this.refused.inc({ code: "LIMIT_EXCEEDED" }, 0);
+  }
+
+  /** Prometheus's text format. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  print(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}

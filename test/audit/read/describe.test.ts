@@ -1,0 +1,130 @@
+import { describe as group, expect, test } from "vitest";
+import { actorTypes, auditActions, auditOutcomes } from "../../../src/audit/entry.js";
+import { describe, type Described } from "../../../src/audit/read/describe.js";
+
+const entry: Described = {
+  actor_type: "USER",
+  actor_id: "u-1",
+  actor_name: "Sample Admin",
+  on_behalf_of: null,
+  subsystem: null,
+  action: "UPDATE",
+  event_type: "device.updated",
+  outcome: "SUCCESS",
+  error_code: null,
+  resource_type: "device",
+  resource_id: "0192-3",
+  resource_label: "kiosk-7",
+  changes: [{ field: "name" }, { field: "status" }],
+};
+
+const codes: Readonly<Record<string, string | null>> = { SUCCESS: null, FAILURE: "NOT_FOUND", DENIED: "FORBIDDEN" };
+const actors: Readonly<Record<string, Partial<Described>>> = {
+  USER: {},
+  SERVICE: { actor_id: "bot", actor_name: null, on_behalf_of: "u-2" },
+  SYSTEM: { actor_id: null, actor_name: null, subsystem: "chat_auto_archive" },
+  DATABASE: { actor_id: null, actor_name: null },
+  ANONYMOUS: { actor_id: null, actor_name: null },
+};
+
+const sentence = (change: Partial<Described>): string => describe({ ...entry, ...change });
+
+group("a description", () => {
+  test("is another for each action and outcome", () => {
+    const sentences = auditOutcomes.flatMap((outcome) =>
+      [...auditActions, null].map((action) => sentence({ action, outcome, error_code: codes[outcome] ?? null })),
+    );
+    expect(sentences).toMatchInlineSnapshot(`
+      [
+        "Sample Admin created device "kiosk-7".",
+        "Sample Admin updated device "kiosk-7": name, status.",
+        "Sample Admin deleted device "kiosk-7".",
+        "Sample Admin did device.updated to device "kiosk-7".",
+        "Sample Admin tried to create device "kiosk-7" and failed: NOT_FOUND.",
+        "Sample Admin tried to update device "kiosk-7" and failed: NOT_FOUND.",
+        "Sample Admin tried to delete device "kiosk-7" and failed: NOT_FOUND.",
+        "Sample Admin tried to act on device "kiosk-7" and failed: NOT_FOUND.",
+        "Sample Admin was not allowed to create device "kiosk-7": FORBIDDEN.",
+        "Sample Admin was not allowed to update device "kiosk-7": FORBIDDEN.",
+        "Sample Admin was not allowed to delete device "kiosk-7": FORBIDDEN.",
+        "Sample Admin was not allowed to act on device "kiosk-7": FORBIDDEN.",
+      ]
+    `);
+    expect(new Set(sentences).size).toBe(sentences.length);
+  });
+
+  test("is another for each kind of actor and outcome", () => {
+    const sentences = actorTypes.flatMap((type) =>
+      auditOutcomes.map((outcome) =>
+        sentence({ ...actors[type], actor_type: type, outcome, error_code: codes[outcome] ?? null }),
+      ),
+    );
+    expect(sentences).toMatchInlineSnapshot(`
+      [
+        "Sample Admin updated device "kiosk-7": name, status.",
+        "Sample Admin tried to update device "kiosk-7" and failed: NOT_FOUND.",
+        "Sample Admin was not allowed to update device "kiosk-7": FORBIDDEN.",
+        "bot on behalf of u-2 updated device "kiosk-7": name, status.",
+        "bot on behalf of u-2 tried to update device "kiosk-7" and failed: NOT_FOUND.",
+        "bot on behalf of u-2 was not allowed to update device "kiosk-7": FORBIDDEN.",
+        "The system (chat_auto_archive) updated device "kiosk-7": name, status.",
+        "The system (chat_auto_archive) tried to update device "kiosk-7" and failed: NOT_FOUND.",
+        "The system (chat_auto_archive) was not allowed to update device "kiosk-7": FORBIDDEN.",
+        "Someone with direct access to the database updated device "kiosk-7": name, status.",
+        "Someone with direct access to the database tried to update device "kiosk-7" and failed: NOT_FOUND.",
+        "Someone with direct access to the database was not allowed to update device "kiosk-7": FORBIDDEN.",
+        "An unidentified caller updated device "kiosk-7": name, status.",
+        "An unidentified caller tried to update device "kiosk-7" and failed: NOT_FOUND.",
+        "An unidentified caller was not allowed to update device "kiosk-7": FORBIDDEN.",
+      ]
+    `);
+    expect(new Set(sentences).size).toBe(sentences.length);
+  });
+
+  test("names a resource by its label, its id or its kind", () => {
+    const failed = { outcome: "FAILURE", error_code: "CONFLICT", action: "CREATE", resource_type: "group_budget" };
+    expect(sentence({ ...failed, resource_label: "Field crew" })).toBe(
+      'Sample Admin tried to create group budget "Field crew" and failed: CONFLICT.',
+    );
+    expect(sentence({ ...failed, resource_label: null })).toBe(
+      "Sample Admin tried to create group budget 0192-3 and failed: CONFLICT.",
+    );
+    expect(sentence({ ...failed, resource_label: null, resource_id: null })).toBe(
+      "Sample Admin tried to create a group budget and failed: CONFLICT.",
+    );
+  });
+
+  test("tells of what was done to nothing", () => {
+    const nothing = { action: null, resource_type: null, resource_id: null, resource_label: null };
+    const server = { actor_type: "SYSTEM", actor_name: null, actor_id: null, subsystem: "server" };
+    expect(sentence({ ...nothing, ...server, event_type: "process.started" })).toBe(
+      "The system (server) did process.started.",
+    );
+  });
+
+  test("names the actor by id where no name was known, and by its kind where nothing was", () => {
+    expect(sentence({ actor_name: null })).toBe('u-1 updated device "kiosk-7": name, status.');
+    expect(sentence({ actor_name: null, actor_id: null })).toBe('A user updated device "kiosk-7": name, status.');
+  });
+
+  test("names eight fields and counts the others", () => {
+    const changes = "abcdefghij".split("").map((field) => ({ field }));
+    expect(sentence({ changes })).toBe('Sample Admin updated device "kiosk-7": a, b, c, d, e, f, g, h and 2 more.');
+    expect(sentence({ changes: [] })).toBe('Sample Admin updated device "kiosk-7", which changed nothing.');
+  });
+
+  test("is one line in one direction, however its texts are", () => {
+    expect(sentence({ actor_name: "a\nb\u202Ec", resource_label: "x".repeat(200) })).toBe(
+      `a\uFFFDb\uFFFDc updated device "${"x".repeat(120)}…": name, status.`,
+    );
+  });
+
+  test("reads the same of a kind, an outcome and an actor that the code no longer knows", () => {
+    expect(sentence({ resource_type: "coffee_machine" })).toBe(
+      'Sample Admin updated coffee machine "kiosk-7": name, status.',
+    );
+    expect(sentence({ actor_type: "ROBOT", action: "BREW", event_type: "device.brewed" })).toBe(
+      'Sample Admin did device.brewed to device "kiosk-7".',
+    );
+  });
+});

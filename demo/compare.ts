@@ -5,8 +5,9 @@ import { DemoFailure } from "./failure.js";
 
 /** @throws DemoFailure naming everything in which the log and what was done differ */
 export function compare(entries: readonly Entry[], done: readonly Done[]): void {
-  const differences = done.flatMap((it, index) => {
-    const found = entries[index];
+  const byId = new Map(entries.map((entry) => [entry.id, entry]));
+  const differences = done.flatMap((it) => {
+    const found = byId.get(it.entryId);
     return found === undefined ? [`${it.entryId} is missing`] : differencesOf(found, it);
   });
   if (differences.length > 0) throw new DemoFailure(`The log isn't what was done:\n  ${differences.join("\n  ")}`);

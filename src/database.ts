@@ -7,6 +7,7 @@ import {
   type SessionSettings,
   within,
 } from "./database/connection.js";
+import { silentLogger } from "./database/silent-logger.js";
 
 /** One group of connections: the API's writes, its reads, entries of refused and failed attempts, the log's readers. */
 export type PoolName = "api" | "read" | "refusals" | "reader";
@@ -113,7 +114,7 @@ function dataSource(name: PoolName, config: pg.PoolConfig, { entities, onError }
     synchronize: false,
     migrationsRun: false,
     dropSchema: false,
-    logging: false,
+    logger: silentLogger,
   });
 }
 

@@ -2,6 +2,7 @@ import pg from "pg";
 import { DataSource, MigrationExecutor, type QueryRunner } from "typeorm";
 import { migrations } from "../migrations/index.js";
 import { connectionConfig, type Deadlines, withClient } from "./database/connection.js";
+import { silentLogger } from "./database/silent-logger.js";
 
 /** The oldest PostgreSQL that the migrations run on. */
 export const oldestMajorVersion = 15;
@@ -56,7 +57,7 @@ export async function migrate(adminUrl: string, turnDeadline = 60_000): Promise<
     migrationsTableName: table,
     installExtensions: false,
     synchronize: false,
-    logging: false,
+    logger: silentLogger,
   });
   await source.initialize();
   const runner = source.createQueryRunner();

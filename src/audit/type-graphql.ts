@@ -1,3 +1,5 @@
+import "reflect-metadata";
+
 /**
  * The one door to type-graphql: it rests on one maintainer, so that moving away from it must be a change of this file
  * and of the decorators that come through it.

@@ -21,7 +21,12 @@ export interface TestRuntime {
   /** What no one foresaw, in order. */
   readonly unforeseen: unknown[];
   apply(schema: GraphQLSchema): GraphQLSchema;
-  run(schema: GraphQLSchema, source: string, roles?: readonly string[]): Promise<RunResult>;
+  run(
+    schema: GraphQLSchema,
+    source: string,
+    roles?: readonly string[],
+    variables?: Readonly<Record<string, unknown>>,
+  ): Promise<RunResult>;
   close(): Promise<void>;
 }
 
@@ -70,9 +75,11 @@ export async function createRuntime(
     registry,
     unforeseen,
     apply: (schema) => applyAudit(schema, { ...ground, sessions: new Sessions(), refusals, observer }),
-    run: async (schema, source, roles = ["ADMIN"]) => {
+    run: async (schema, source, roles = ["ADMIN"], variableValues = {}) => {
       const contextValue = contextFor(databases, roles);
-      const result = (await graphql({ schema, source, contextValue })) as ExecutionResult<Record<string, unknown>>;
+      const result = (await graphql({ schema, source, contextValue, variableValues })) as ExecutionResult<
+        Record<string, unknown>
+      >;
       const codes = (result.errors ?? []).map(({ extensions }) => extensions["code"]);
       return { ...result, requestId: contextValue.origin.requestId, codes };
     },

@@ -68,7 +68,7 @@ export async function insertRows({ adminUrl }: TestDatabase, rows: readonly Row[
     `with r as (
        select r.*, case when r.at is null then audit.new_id()
          else (left(audit.id_floor(r.at)::text, 19) || right(gen_random_uuid()::text, 17))::uuid end as id
-       from jsonb_to_recordset($1) with ordinality as r(at timestamptz, tenant_id text, actor_type text, actor_id text,
+       from jsonb_to_recordset($1) as r(at timestamptz, tenant_id text, actor_type text, actor_id text,
          actor_name text, on_behalf_of text, subsystem text, action text, event_type text, outcome text, error_code text,
          error_message text, resource_type text, resource_id text, resource_label text, changes jsonb, attempted jsonb,
          operation text, request_id uuid, session_id uuid, sequence_number bigint, trace_id text, ip inet, place bigint)
@@ -79,7 +79,7 @@ export async function insertRows({ adminUrl }: TestDatabase, rows: readonly Row[
        from r
      )
      select id from r order by place`,
-    [JSON.stringify(rows.map((row) => ({ ...ordinary, ...row })))],
+    [JSON.stringify(rows.map((row, place) => ({ ...ordinary, ...row, place })))],
   );
   return inserted.map(({ id }) => id);
 }

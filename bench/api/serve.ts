@@ -1,0 +1,91 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import type { GraphQLSchema } from "graphql";
+import pg from "pg";
+import {
+  applyAudit,
+  AuditSubscriber,
+  RefusalLog,
+  Registry,
+  Sessions,
+  type AuditObserver,
+} from "../../src/audit/index.js";
+import { directoryOf, vocabularyOf } from "../../src/audit/directory.js";
+import { AuditLog } from "../../src/audit/read/audit-log.js";
+import { createVerifier } from "../../src/auth.js";
+import { openDatabases, type Databases } from "../../src/database.js";
+import { connectionConfig } from "../../src/database/connection.js";
+import { features } from "../../src/features.js";
+import { createSchema } from "../../src/schema.js";
+import { createHttpServer } from "../../src/server.js";
+import { applyBare } from "./bare-wrapper.js";
+import { applyOneStatement } from "./one-statement.js";
+import type { ApiSettings } from "./settings.js";
+
+const complain = (message: string, error: unknown): void => {
+  process.stderr.write(`bench: ${message} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+};
+
+const observer: AuditObserver = {
+  written: () => undefined,
+  wrote: () => undefined,
+  writeFailed: (error) => {
+    complain("An entry could not be written:", error);
+  },
+  unforeseen: (error, place) => {
+    complain(`${place}:`, error);
+    return "bench";
+  },
+};
+
+/** Serves as the application does, but for the mutations of the arm. @returns the port, of 127.0.0.1 */
+export async function serve(settings: ApiSettings): Promise<number> {
+  const entities = features.flatMap((feature) => [...feature.entities]);
+  const databases = await openDatabases(settings, {
+    entities,
+    onError: (error) => {
+      complain("A connection broke:", error);
+    },
+  });
+  const registry = new Registry(
+    features.flatMap((feature) => [...feature.resources]),
+    databases.write,
+  );
+  const bare = await createSchema(features);
+  const log = new AuditLog({
+    pool: databases.reader,
+    directory: directoryOf(registry, databases.read),
+    vocabulary: vocabularyOf(registry, bare),
+    onError: complain,
+  });
+  const server = await createHttpServer({
+    schema: mutationsOf(settings, bare, databases, registry),
+    verifier: await createVerifier({ tokens: null, dataDir: settings.dataDir }),
+    manager: databases.read.manager,
+    log,
+    trustedProxies: [],
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+function mutationsOf(
+  { arm, apiUrl }: ApiSettings,
+  schema: GraphQLSchema,
+  databases: Databases,
+  registry: Registry,
+): GraphQLSchema {
+  if (arm === "statement")
+    return applyOneStatement(schema, new pg.Pool({ ...connectionConfig(apiUrl, "auditql api"), max: 10 }));
+  if (arm === "bare" || arm === "trigger") return applyBare(schema, { dataSource: databases.write, registry });
+  databases.write.subscribers.push(new AuditSubscriber(registry, observer));
+  return applyAudit(schema, {
+    dataSource: databases.write,
+    readDataSource: databases.read,
+    registry,
+    sessions: new Sessions(),
+    refusals: new RefusalLog(databases.refusals, observer),
+    observer,
+  });
+}

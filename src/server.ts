@@ -1,66 +1,89 @@
+import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import { ApolloServer } from "@apollo/server";
-import { ApolloServerPluginLandingPageDisabled } from "@apollo/server/plugin/disabled";
-import { ApolloServerPluginDrainHttpServer } from "@apollo/server/plugin/drainHttpServer";
+import type { AddressInfo } from "node:net";
 import { expressMiddleware } from "@as-integrations/express5";
 import express from "express";
 import type { GraphQLSchema } from "graphql";
 import type { EntityManager } from "typeorm";
-import { AuditError, type AuditContext } from "./audit/index.js";
 import type { AuditLog } from "./audit/read/resolver.js";
 import type { Verifier } from "./auth.js";
-import { originOf } from "./context.js";
+import { callerUnknown, createApollo, type RequestContext } from "./http/apollo.js";
+import { graphiql } from "./http/graphiql.js";
+import { health } from "./http/health.js";
+import { jsonBody } from "./http/json-body.js";
+import { answerErrors, answerNonsense, notFound } from "./http/refusals.js";
+import { ReplicaLag } from "./http/replica-lag.js";
+import { nameRequest, requestOrigin } from "./http/request-origin.js";
+import type { Logger } from "./log.js";
+import type { Metrics } from "./metrics.js";
+import type { Readiness } from "./readiness.js";
+import type { Telemetry } from "./telemetry.js";
 
-/** What every resolver finds in its context. */
-export interface RequestContext extends AuditContext {
-  readonly log: AuditLog;
-}
+export type { RequestContext } from "./http/apollo.js";
 
+/** What is served, and what it needs. */
 export interface ServerParts {
   readonly schema: GraphQLSchema;
   readonly verifier: Verifier;
+  /** Can only read. */
   readonly manager: EntityManager;
-  readonly log: AuditLog;
+  readonly auditLog: AuditLog;
+  readonly readiness: Readiness;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly telemetry: Telemetry;
   readonly trustedProxies: readonly string[];
+  /** Whether introspection, suggestions and GraphiQL are offered. */
+  readonly development: boolean;
 }
 
-export async function createHttpServer(parts: ServerParts): Promise<Server> {
-  const app = express();
-  const server = createServer(app);
-  app.set("trust proxy", [...parts.trustedProxies]);
-  app.disable("x-powered-by");
-  const apollo = new ApolloServer<RequestContext>({
-    schema: parts.schema,
-    includeStacktraceInErrorResponses: false,
-    plugins: [
-      ApolloServerPluginLandingPageDisabled(),
-      ApolloServerPluginDrainHttpServer({ httpServer: server }),
-      {
-        requestDidStart: () =>
-          Promise.resolve({
-            willSendResponse: ({ response, contextValue }) => {
-              if (response.body.kind === "single" && contextValue.reports.length > 0)
-                response.body.singleResult.extensions = {
-                  ...response.body.singleResult.extensions,
-                  audit: contextValue.reports,
-                };
-              return Promise.resolve();
-            },
-          }),
-      },
-    ],
-  });
-  await apollo.start();
-  app.use(
-    "/graphql",
-    express.json({ limit: "2mb" }),
-    expressMiddleware(apollo, {
-      context: async ({ req }) => {
-        const { caller, unavailable, cause } = await parts.verifier.verify(req.headers.authorization);
-        if (unavailable) throw new AuditError("UNAVAILABLE", "The token's issuer can't be reached just now.", { cause });
-        return { caller, origin: originOf(req), manager: parts.manager, log: parts.log, reports: [] };
-      },
-    }),
-  );
-  return server;
+export interface ApiServer {
+  /** @returns where it serves, such as `http://[::1]:4000`. Rejects with what the system says, such as EADDRINUSE. */
+  listen(host: string, port: number): Promise<string>;
+  /** Takes no more connections, answers the requests under way for 3.5 seconds at most, and closes every connection. */
+  stop(): Promise<void>;
 }
+
+const deadlines = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  // Longer than load balancers keep theirs, so that it is they who close.
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 2_000,
+};
+const largestHeaders = 16 * 1024;
+
+/** The API over HTTP: GraphQL, health, metrics, and in development GraphiQL. */
+export async function createApiServer(parts: ServerParts): Promise<ApiServer> {
+  const app = express();
+  const server = createServer({ ...deadlines, maxHeaderSize: largestHeaders }, app);
+  server.on("clientError", answerNonsense(parts.log, parts.metrics));
+  const apollo = createApollo({ ...parts, replicaLag: new ReplicaLag(parts.auditLog) }, server);
+  await apollo.start();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.set("trust proxy", [...parts.trustedProxies]);
+  app.use(nameRequest);
+  app.use(health(parts.readiness, parts.metrics));
+  if (parts.development) graphiql(app);
+  app.all("/graphql", ...jsonBody, expressMiddleware(apollo, { context: contextOf(parts) }));
+  app.use(notFound);
+  app.use(answerErrors(parts.log, parts.metrics, parts.telemetry));
+  return { listen: (host, port) => listen(server, host, port), stop: () => apollo.stop() };
+}
+
+function contextOf({ verifier, manager, auditLog }: ServerParts) {
+  return async ({ req }: { readonly req: express.Request }): Promise<RequestContext> => {
+    const { caller, unavailable, cause } = await verifier.verify(req.headers.authorization);
+    if (unavailable) throw callerUnknown(cause);
+    return { caller, origin: requestOrigin(req), manager, log: auditLog, reports: [] };
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<string> {
+  server.listen(port, host);
+  await once(server, "listening");
+  const { address, family, port: taken } = server.address() as AddressInfo;
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${String(taken)}`;
+}
+

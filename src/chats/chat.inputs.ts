@@ -13,7 +13,7 @@ const IsWorkspaceId = () => Length(1, 200, { message: "must be 1 to 200 characte
 
 const IsLabels = () =>
   ValidateBy(
-    { name: "isLabels", validator: isLabels },
+    { name: "isLabels", validator: { validate: isLabels } },
     {
       message: `must be an object of at most ${String(MAX_LABELS)} keys and ${String(MAX_LABELS_KIBIBYTES)} KiB as JSON`,
     },

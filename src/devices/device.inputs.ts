@@ -13,8 +13,10 @@ const IsNotAhead = () =>
   ValidateBy(
     {
       name: "isNotAhead",
-      validator: (value: unknown) =>
-        typeof value === "string" && Date.parse(value) <= Date.now() + MAX_AHEAD_MINUTES * 60_000,
+      validator: {
+        validate: (value: unknown) =>
+          typeof value === "string" && Date.parse(value) <= Date.now() + MAX_AHEAD_MINUTES * 60_000,
+      },
     },
     { message: `must be no more than ${String(MAX_AHEAD_MINUTES)} minutes ahead` },
   );

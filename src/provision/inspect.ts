@@ -90,9 +90,11 @@ export async function readRights(client: pg.Client, purpose: Purpose): Promise<R
          ) || array(
            select 'owns schema ' || nspname from pg_namespace
            where nspname = any ($2) and pg_has_role(me.oid, nspowner, 'MEMBER')
+             and nspowner::regrole::text <> all ($1)
          ) || (select 'owns ' || min(pg_class.oid::regclass::text) from pg_class
            where relnamespace = any (select oid from pg_namespace where nspname = any ($2))
              and relkind in ('r', 'p', 'v', 'm', 'S') and pg_has_role(me.oid, relowner, 'MEMBER')
+             and relowner::regrole::text <> all ($1)
          ), null) end as excess,
        coalesce(pg_has_role(me.oid, to_regrole($3)::oid, 'USAGE'), false) as "hasGroup"
      from pg_roles me where rolname = session_user`,

@@ -1,0 +1,19 @@
+import { ensureDevelopmentKey, mintDevelopmentToken } from "../src/auth/development-key.js";
+import type { Role } from "../src/auth.js";
+
+/** Mints tokens that the bench's servers verify, for a day. */
+export async function tokenMaker(
+  folder: string,
+): Promise<(subject: string, tenantId: string | null, role: Role) => Promise<string>> {
+  const key = await ensureDevelopmentKey(folder);
+  return (subject, tenantId, role) =>
+    mintDevelopmentToken(key, {
+      subject,
+      name: `${subject} of the bench`,
+      tenantId,
+      roles: [role],
+      clientId: null,
+      act: null,
+      lifetimeSeconds: 86_400,
+    });
+}

@@ -1,0 +1,5 @@
+import type { Express } from "express";
+
+export function graphiql(_app: Express): void {
+  return;
+}

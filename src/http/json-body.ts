@@ -1,0 +1,25 @@
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { json, type RequestHandler } from "express";
+import { refuse } from "./refusals.js";
+
+/** A field of a megabyte has to reach its resolver, which says what becomes of it. */
+const largestBody = "2mb";
+
+/** A decoder replaces what isn't UTF-8 by U+FFFD, silently: another text would be stored than was sent. */
+function requireUtf8(_request: IncomingMessage, _response: ServerResponse, body: Buffer, encoding: string): void {
+  if (encoding !== "utf-8" || !isUtf8(body)) throw new Error("The body isn't UTF-8.");
+}
+
+/** Whether a body comes with the request: RFC 9112, 6.3. */
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+
+/** Refuses a body that isn't JSON: GraphQL over HTTP, 6.2 (Media Types). */
+const requireJson: RequestHandler = (request, response, next) => {
+  if (request.method !== "POST" || !hasBody(request) || request.is("application/json")) next();
+  else refuse(response, 415, "BAD_REQUEST", "The content-type has to be application/json.");
+};
+
+/** Reads a JSON body of up to 2 MB, compressed or not. */
+export const jsonBody: readonly RequestHandler[] = [requireJson, json({ limit: largestBody, verify: requireUtf8 })];

@@ -1,0 +1,156 @@
+import type pg from "pg";
+import type { PartitionUpkeep } from "./partition-upkeep.js";
+
+export interface ReadinessPart {
+  readonly status: "ok" | "failed";
+  /** What is wrong and what it means, with a code of PostgreSQL's or the system's at most. */
+  readonly detail?: string;
+}
+
+export interface ReadinessReport {
+  /** `degraded` serves all that its parts allow; `unavailable` serves nothing. */
+  readonly status: "ready" | "degraded" | "unavailable";
+  /** There is no other mode: a change without its entry isn't committed. */
+  readonly auditing: "strict";
+  readonly database: "embedded" | "external";
+  readonly parts: Readonly<Record<PartName, ReadinessPart>>;
+}
+
+type PartName = "process" | "database" | "log" | "reader" | "migrations" | "partitions";
+
+export interface ReadinessOptions {
+  /** Connections of the API's login, for these looks alone. */
+  readonly probes: pg.Pool;
+  readonly reader: pg.Pool;
+  readonly upkeep: Pick<PartitionUpkeep, "lastError">;
+  readonly pendingMigrations: () => Promise<number>;
+  readonly isEmbedded: boolean;
+}
+
+/** One look is good for so long, in milliseconds, however often it is asked. */
+const freshFor = 1_000;
+const deadline = 3_000;
+
+/** Says what can be served, by trying it. */
+export class Readiness {
+  readonly #options: ReadinessOptions;
+  #isStopping = false;
+  #look: Promise<ReadinessReport> | null = null;
+  #until = 0;
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options;
+  }
+
+  /** From now on nothing is served any more. */
+  stopping(): void {
+    this.#isStopping = true;
+  }
+
+  async report(): Promise<ReadinessReport> {
+    if (!this.#look || performance.now() > this.#until) {
+      this.#until = Number.POSITIVE_INFINITY;
+      this.#look = this.#lookNow().finally(() => (this.#until = performance.now() + freshFor));
+    }
+    const report = await this.#look;
+    return this.#isStopping ? { ...report, status: "unavailable", parts: { ...report.parts, process: stopping } } : report;
+  }
+
+  async #lookNow(): Promise<ReadinessReport> {
+    const { probes, reader, upkeep, isEmbedded } = this.#options;
+    const [database, log, readerPart, migrations, filled] = await Promise.all([
+      tried(() => probes.query("select 1"), "Nothing can be served"),
+      tried(() => tryToWrite(probes), "The log can't be written: mutations answer AUDIT_UNAVAILABLE, reads go on"),
+      tried(() => reader.query("select 1"), "The log can't be read: auditLogs and auditEntry answer UNAVAILABLE"),
+      this.#migrations(),
+      tried(() => requireEmptyDefault(reader), "The DEFAULT partition can't be looked into"),
+    ]);
+    const partitions = upkeep.lastError === null ? filled : failed(`Partitions aren't kept ahead: ${upkeep.lastError}`);
+    const process: ReadinessPart = { status: "ok" };
+    const parts = { process, database, log, reader: readerPart, migrations, partitions };
+    const isReady = Object.values(parts).every(({ status }) => status === "ok");
+    const status = database.status === "failed" ? "unavailable" : isReady ? "ready" : "degraded";
+    return { status, auditing: "strict", database: isEmbedded ? "embedded" : "external", parts };
+  }
+
+  async #migrations(): Promise<ReadinessPart> {
+    let pending = 0;
+    const asked = await tried(async () => (pending = await this.#options.pendingMigrations()), "It can't be told");
+    return pending > 0 ? failed(`${String(pending)} are pending: start again with a login that may migrate.`) : asked;
+  }
+}
+
+const failed = (detail: string): ReadinessPart => ({ status: "failed", detail });
+const stopping = failed("It is stopping.");
+
+async function tried(work: () => Promise<unknown>, otherwise: string): Promise<ReadinessPart> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Found(`no answer within ${String(deadline / 1_000)} s`));
+    }, deadline);
+  });
+  try {
+    await Promise.race([work(), late]);
+    return { status: "ok" };
+  } catch (error) {
+    return failed(`${otherwise} (${reasonOf(error)}).`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What a look found, in words that may be shown to anyone. */
+class Found extends Error {}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Found) return error.message;
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : "for an unknown reason";
+}
+
+const probe = `insert into audit.entry
+  (tenant_id, format_version, actor_type, subsystem, event_type, outcome, changes, attempted, ordinal, salts)
+  values ('$platform', 1, 'SYSTEM', 'readiness', 'readiness.probed', 'SUCCESS', '[]', '[]', 0, $1)`;
+const saltBytes = 160;
+
+/** Writes an entry as mutations do, and takes it back. */
+async function tryToWrite(pool: pg.Pool): Promise<void> {
+  const client = await pool.connect();
+  let isBroken = true;
+  try {
+    await client.query("begin");
+    await client.query(probe, [Buffer.alloc(saltBytes)]);
+    await client.query("rollback");
+    isBroken = false;
+  } finally {
+    client.release(isBroken);
+  }
+}
+
+/** Entries outside all months' partitions are in DEFAULT: these bounds reach no other. */
+const strays = `
+  with bounds as (
+    select min(bound.ids[1]::uuid) as lowest, max(bound.ids[2]::uuid) as highest
+    from pg_inherits join pg_class on pg_class.oid = inhrelid
+      cross join lateral regexp_match(pg_get_expr(relpartbound, pg_class.oid), 'FROM \\(''(.+)''\\) TO \\(''(.+)''\\)')
+        as bound (ids)
+    where inhparent = 'audit.entry'::regclass
+  )
+  select exists (select from audit.entry where id < (select lowest from bounds))
+      or exists (select from audit.entry where id >= (select highest from bounds)) as found`;
+
+async function requireEmptyDefault(reader: pg.Pool): Promise<void> {
+  const client = await reader.connect();
+  let isBroken = true;
+  try {
+    await client.query("begin read only");
+    await client.query("select set_config('audit.tenants', '*', true)");
+    const { rows } = await client.query<{ found: boolean }>(strays);
+    await client.query("commit");
+    isBroken = false;
+    if (rows[0]?.found) throw new Found("entries are in the DEFAULT partition: keep_partitions makes it theirs");
+  } finally {
+    client.release(isBroken);
+  }
+}

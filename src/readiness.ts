@@ -53,7 +53,9 @@ export class Readiness {
       this.#look = this.#lookNow().finally(() => (this.#until = performance.now() + freshFor));
     }
     const report = await this.#look;
-    return this.#isStopping ? { ...report, status: "unavailable", parts: { ...report.parts, process: stopping } } : report;
+    return this.#isStopping
+      ? { ...report, status: "unavailable", parts: { ...report.parts, process: stopping } }
+      : report;
   }
 
   async #lookNow(): Promise<ReadinessReport> {
@@ -112,6 +114,7 @@ function reasonOf(error: unknown): string {
 const probe = `insert into audit.entry
   (tenant_id, format_version, actor_type, subsystem, event_type, outcome, changes, attempted, ordinal, salts)
   values ('$platform', 1, 'SYSTEM', 'readiness', 'readiness.probed', 'SUCCESS', '[]', '[]', 0, $1)`;
+/** Sixteen for each of the ten fixed places. */
 const saltBytes = 160;
 
 /** Writes an entry as mutations do, and takes it back. */

@@ -86,4 +86,3 @@ async function listen(server: Server, host: string, port: number): Promise<strin
   const { address, family, port: taken } = server.address() as AddressInfo;
   return `http://${family === "IPv6" ? `[${address}]` : address}:${String(taken)}`;
 }
-

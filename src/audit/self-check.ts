@@ -7,16 +7,52 @@ import pg from "pg";
  * every problem at once, each with the SQL that mends it; none where all is well. Throws only where the connection fails.
  */
 export async function selfCheck(client: pg.ClientBase): Promise<string[]> {
-  const missing = await problemsOf(client, missingTables);
-  if (missing.length > 0) return missing;
-  const found: string[] = [];
-  for (const sql of catalogueChecks) found.push(...(await problemsOf(client, sql)));
-  return [...found, ...(await tryAttacks(client))];
+  await client.query(`begin; set local lock_timeout = '2s'; set local statement_timeout = '5s'`);
+  try {
+    const missing = await look(client, missingTables);
+    if (missing.length > 0) return missing;
+    const found: string[] = [];
+    for (const sql of catalogueChecks) found.push(...(await look(client, sql)));
+    for (const sql of attacks) found.push(...(await attack(client, sql)));
+    return found;
+  } finally {
+    await client.query(`rollback`);
+  }
 }
 
-async function problemsOf(client: pg.ClientBase, sql: string): Promise<string[]> {
-  const { rows } = await client.query<{ problem: string }>(sql);
-  return rows.map(({ problem }) => problem);
+async function look(client: pg.ClientBase, sql: string): Promise<string[]> {
+  const result = await tryOut<{ problem: string }>(client, sql);
+  if (!(result instanceof pg.DatabaseError)) return result.map(({ problem }) => problem);
+  return [
+    `The catalogue could not be read (${result.code}: ${result.message}): start again when nothing locks the log.`,
+  ];
+}
+
+async function attack(client: pg.ClientBase, sql: string): Promise<string[]> {
+  const result = await tryOut(client, sql);
+  if (!(result instanceof pg.DatabaseError)) {
+    return [`"${sql}" was not refused. Serve with a login that is a member of app_api alone.`];
+  }
+  if (result.code === INSUFFICIENT_PRIVILEGE) return [];
+  return [`"${sql}" was not refused for want of a right, but by ${result.code}: ${result.message}.`];
+}
+
+const INSUFFICIENT_PRIVILEGE = "42501";
+
+/** Runs a statement that leaves nothing behind, and answers its rows or how the database refused it. */
+async function tryOut<Row extends pg.QueryResultRow>(
+  client: pg.ClientBase,
+  sql: string,
+): Promise<Row[] | pg.DatabaseError> {
+  await client.query(`savepoint tried`);
+  try {
+    return (await client.query<Row>(sql)).rows;
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) return error;
+    throw error;
+  } finally {
+    await client.query(`rollback to savepoint tried`);
+  }
 }
 
 const missingTables = `
@@ -198,35 +234,3 @@ const attacks = [
   `set local role audit_guard`,
   `set local session_replication_role = replica`,
 ];
-
-const INSUFFICIENT_PRIVILEGE = "42501";
-
-async function tryAttacks(client: pg.ClientBase): Promise<string[]> {
-  const found: string[] = [];
-  await client.query(`begin; set local lock_timeout = '2s'; set local statement_timeout = '5s'`);
-  try {
-    for (const attack of attacks) {
-      const result = await tryAttack(client, attack);
-      if (result !== INSUFFICIENT_PRIVILEGE) {
-        found.push(`"${attack}" was not refused (${result}). Serve with a login that is a member of app_api alone.`);
-      }
-    }
-  } finally {
-    await client.query(`rollback`);
-  }
-  return found;
-}
-
-/** Answers how the database refused, as SQLSTATE and, where it wasn't for want of a right, its words. */
-async function tryAttack(client: pg.ClientBase, attack: string): Promise<string> {
-  await client.query(`savepoint attack`);
-  try {
-    await client.query(attack);
-    return "it succeeded";
-  } catch (error) {
-    if (!(error instanceof pg.DatabaseError)) throw error;
-    return error.code === INSUFFICIENT_PRIVILEGE ? error.code : `${error.code}: ${error.message}`;
-  } finally {
-    await client.query(`rollback to savepoint attack`);
-  }
-}

@@ -146,7 +146,10 @@ function toldAlone(error: unknown, telemetry: Telemetry): ToldError {
   return telling ?? { message: "The request failed.", code: "INTERNAL" };
 }
 
-function shown({ locations, path }: GraphQLFormattedError, { message, code, fields }: ToldError): GraphQLFormattedError {
+function shown(
+  { locations, path }: GraphQLFormattedError,
+  { message, code, fields }: ToldError,
+): GraphQLFormattedError {
   const extensions = { code, ...(fields && { fields }) };
   return { message, ...(locations && { locations }), ...(path && { path }), extensions };
 }

@@ -1,7 +1,9 @@
 import {
   getNamedType,
+  getNullableType,
   isCompositeType,
   isInterfaceType,
+  isListType,
   isObjectType,
   Kind,
   type DocumentNode,
@@ -51,8 +53,8 @@ export interface OperationToMeasure {
 /**
  * Says which limits an operation goes beyond, each with what it asks and what it may; nothing where it keeps them.
  *
- * An object costs 1, or its field's `complexity`; a page costs 10, and its objects once for each of `first` or `last`,
- * 50 where neither is given. Introspection counts for nothing, since it is allowed in development alone.
+ * An object costs 1, or its field's `complexity`; a page costs 10, and its lists as many times what one of their objects
+ * does as `first` or `last` says, 50 times where neither is given. Introspection counts for nothing, since it is allowed in development alone.
  */
 export function beyondLimits(asked: OperationToMeasure): string[] {
   const { depth, aliases, rootFields, cost } = new Measurement(asked).take();
@@ -86,37 +88,37 @@ class Measurement {
     return { depth: this.#depth, aliases: this.#aliases, rootFields: this.#rootFields, cost };
   }
 
-  #costOf(selectionSet: SelectionSetNode, type: GraphQLNamedType | null | undefined, depth: number): number {
+  /** @param page how many objects each list at this level has, as far as it is known */
+  #costOf(selectionSet: SelectionSetNode, type: GraphQLNamedType | null | undefined, depth: number, page = 1): number {
     let cost = 0;
     for (const selection of selectionSet.selections) {
       if (selection.kind === Kind.FIELD) {
-        cost += this.#costOfField(selection, type, depth);
+        cost += this.#costOfField(selection, type, depth, page);
       } else if (selection.kind === Kind.INLINE_FRAGMENT) {
-        cost += this.#costOf(
-          selection.selectionSet,
-          this.#typeNamed(selection.typeCondition?.name.value) ?? type,
-          depth,
-        );
+        const condition = this.#typeNamed(selection.typeCondition?.name.value);
+        cost += this.#costOf(selection.selectionSet, condition ?? type, depth, page);
       } else {
         const fragment = this.#fragments.get(selection.name.value);
         if (fragment)
-          cost += this.#costOf(fragment.selectionSet, this.#typeNamed(fragment.typeCondition.name.value), depth);
+          cost += this.#costOf(fragment.selectionSet, this.#typeNamed(fragment.typeCondition.name.value), depth, page);
       }
     }
     return cost;
   }
 
-  #costOfField(node: FieldNode, parent: GraphQLNamedType | null | undefined, depth: number): number {
+  #costOfField(node: FieldNode, parent: GraphQLNamedType | null | undefined, depth: number, page: number): number {
     if (node.name.value.startsWith("__")) return 0;
     this.#depth = Math.max(this.#depth, depth);
     if (node.alias) this.#aliases += 1;
     if (depth === 1) this.#rootFields += 1;
     const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[node.name.value] : undefined;
-    const type = field && getNamedType(field.type);
-    if (!node.selectionSet || !isCompositeType(type)) return 0;
-    const inner = this.#costOf(node.selectionSet, type, depth + 1);
-    const page = this.#pageSize(node, field);
-    return page === null ? complexityOf(field) + inner : costOfPage + page * inner;
+    if (!field || !node.selectionSet) return 0;
+    const type = getNamedType(field.type);
+    if (!isCompositeType(type)) return 0;
+    const size = this.#pageSize(node, field);
+    if (size !== null) return costOfPage + this.#costOf(node.selectionSet, type, depth + 1, size);
+    const count = isListType(getNullableType(field.type)) ? page : 1;
+    return count * (complexityOf(field) + this.#costOf(node.selectionSet, type, depth + 1));
   }
 
   /** How many objects a field that pages answers at most; null for one that doesn't. */

@@ -139,9 +139,10 @@ test("it ends in time where the log is locked, and says that it couldn't try", a
     await holder.query(`begin; lock table audit.entry in access exclusive mode`);
     const problems = await check();
     await holder.query(`rollback`);
-    expect(problems.join("\n")).toContain("55P03");
+    expect(problems.length).toBeGreaterThan(0);
+    for (const problem of problems) expect(problem).toContain("55P03");
   });
-}, 60_000);
+});
 
 function check(): Promise<string[]> {
   return session(url, selfCheck);

@@ -17,7 +17,14 @@ export type RunStatement = <Row extends QueryResultRow>(statement: Statement) =>
  * the planner read whole partitions instead, above all small and empty ones. Statements are written so that one plan is
  * good for all values, so that none is made anew: planning over the partitions costs ten times what the page costs.
  */
-const settings = ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "enable_sort"];
+const settings = [
+  "enable_seqscan",
+  "enable_bitmapscan",
+  "enable_hashjoin",
+  "enable_mergejoin",
+  "enable_material",
+  "enable_sort",
+];
 const openWall = {
   name: "audit-read-begin",
   text: `select set_config('audit.tenants', $1, true), set_config('statement_timeout', $2, true),

@@ -8,7 +8,6 @@ let open: OpenLog;
 
 beforeAll(async () => {
   database = await createDatabase();
-  // One row in full, and the others by SQL: the guards stay in place, which makes 100,000 rows the most that is quick.
   await insertRows(database, [{ tenant_id: "acme" }]);
   await query(
     database.adminUrl,

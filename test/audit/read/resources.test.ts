@@ -41,7 +41,7 @@ test("whether a resource is gone is said of each, and where to see it only while
     { resource_id: "m-1", resource_type: "coffee_machine" },
     { resource_id: null, resource_label: null, outcome: "DENIED", error_code: "FORBIDDEN" },
   ]);
-  const { nodes } = await open.log.page(platformAuditor, {});
+  const { nodes } = await open.log.page(platformAuditor, { filter: { tenantId: ["acme", "globex"] } });
   directory.asked.length = 0;
   expect(await fates(nodes)).toEqual({
     "acme/device/d-1": [false, "/devices/d-1"],

@@ -1,0 +1,204 @@
+import "reflect-metadata";
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import type { GraphQLSchema } from "graphql";
+import {
+  applyAudit,
+  AuditSubscriber,
+  completeness,
+  RefusalLog,
+  Registry,
+  Sessions,
+  type AuditObserver,
+} from "./audit/index.js";
+import { directoryOf, vocabularyOf } from "./audit/directory.js";
+import { AuditLog } from "./audit/read/audit-log.js";
+import { selfCheck } from "./audit/self-check.js";
+import { createVerifier } from "./auth.js";
+import { bannerOf } from "./banner.js";
+import type { Config } from "./config.js";
+import { openDatabases, type Databases } from "./database.js";
+import { connectionConfig } from "./database/connection.js";
+import { startEmbeddedPostgres, type EmbeddedPostgres } from "./embedded-postgres.js";
+import { features } from "./features.js";
+import type { Logger } from "./log.js";
+import { Metrics } from "./metrics.js";
+import { pending } from "./migrate.js";
+import { PartitionUpkeep } from "./partition-upkeep.js";
+import { provision, ProvisionError, type Provisioned } from "./provision.js";
+import { Readiness } from "./readiness.js";
+import { createSchema } from "./schema.js";
+import { createApiServer, type ApiServer } from "./server.js";
+import type { Shutdown } from "./shutdown.js";
+import { refuseToServe, StartError } from "./start-error.js";
+import { Telemetry } from "./telemetry.js";
+
+const reachDeadline = 10_000;
+const probeDeadlines = { connect: 2_000, statement: 2_000, lock: 500, idleInTransaction: 5_000 };
+const resources = features.flatMap((feature) => feature.resources);
+
+/** What the start is made with. */
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  /** Gets a step for whatever has been started; who calls runs it, whether the start succeeds or not. */
+  readonly shutdown: Shutdown;
+  /** Ends the start at its next step. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Starts all that serves: PostgreSQL where none is configured, migrations, connections, checks, HTTP.
+ *
+ * @returns what to print, its last line `ready http://HOST:PORT/graphql`
+ * @throws StartError, ProvisionError, MigrationError, EmbeddedPostgresError, DevelopmentKeyError: their messages may be
+ * shown to whoever started it
+ */
+export async function startService(options: ServiceOptions): Promise<string> {
+  const { config, log, shutdown, signal } = options;
+  const metrics = new Metrics();
+  const telemetry = new Telemetry(log, metrics);
+  const verifier = await createVerifier(config);
+  const embedded = config.databaseUrl === null ? await startDatabase(options) : null;
+  const provisioned = await provisionInTime(options, embedded?.url ?? null);
+  for (const note of provisioned.notes) log.info(note);
+  const databases = await open(options, provisioned);
+  const { schema, registry } = await checkedSchema(databases, telemetry);
+  signal.throwIfAborted();
+  const upkeep = new PartitionUpkeep(databases.refusals, log);
+  shutdown.add("partition upkeep", () => {
+    upkeep.stop();
+  });
+  await upkeep.start();
+  const readiness = readinessOf(options, databases, provisioned.apiUrl, upkeep);
+  const server = await createApiServer({
+    schema: audited(schema, registry, databases, telemetry),
+    verifier,
+    manager: databases.read.manager,
+    auditLog: auditLogOf(registry, schema, databases, log),
+    readiness,
+    log,
+    metrics,
+    telemetry,
+    trustedProxies: config.trustedProxies,
+    development: config.development,
+  });
+  shutdown.add("HTTP server", () => server.stop());
+  shutdown.add("readiness", () => {
+    readiness.stopping();
+  });
+  signal.throwIfAborted();
+  const origin = await listen(server, config);
+  return bannerOf({ config, origin, schema, embedded, write: databases.write, apiUrl: provisioned.apiUrl });
+}
+
+async function startDatabase({ config, log, shutdown, signal }: ServiceOptions): Promise<EmbeddedPostgres> {
+  const embedded = await startEmbeddedPostgres({
+    dataDir: config.dataDir,
+    log: (message) => {
+      log.info(message);
+    },
+  });
+  shutdown.add("embedded PostgreSQL", () => embedded.stop());
+  signal.throwIfAborted();
+  return embedded;
+}
+
+/** A database that is started together with us may take a moment; one that refuses us won't change its mind. */
+async function provisionInTime({ config, log, signal }: ServiceOptions, embedded: string | null): Promise<Provisioned> {
+  const end = performance.now() + reachDeadline;
+  for (let wait = 200; ; wait = Math.min(wait * 2, 2_000)) {
+    signal.throwIfAborted();
+    try {
+      return await provision(config, embedded);
+    } catch (error) {
+      const mayChange = error instanceof ProvisionError && error.exitCode === 69;
+      if (!mayChange || performance.now() + wait > end) throw error;
+      log.warn({ error }, "the database can't be reached yet");
+      await delay(wait * (0.5 + Math.random() / 2), undefined, { signal });
+    }
+  }
+}
+
+async function open({ log, shutdown, signal }: ServiceOptions, urls: Provisioned): Promise<Databases> {
+  const databases = await openDatabases(urls, {
+    entities: features.flatMap((feature) => [...feature.entities]),
+    onError: (error, pool) => {
+      log.warn({ error, pool }, "a database connection broke");
+    },
+  });
+  shutdown.add("database connections", () => databases.close());
+  signal.throwIfAborted();
+  return databases;
+}
+
+/** The schema, once nothing is forgotten in it and the log is safe from the login that serves. */
+async function checkedSchema(databases: Databases, observer: AuditObserver) {
+  const registry = new Registry(resources, databases.write);
+  databases.write.subscribers.push(new AuditSubscriber(registry, observer));
+  const schema = await createSchema(features);
+  const client = await databases.refusals.connect();
+  try {
+    const forgotten = completeness(schema, resources, databases.write);
+    refuseToServe("Not everything is audited, so nothing is served", [...forgotten, ...(await selfCheck(client))]);
+  } finally {
+    client.release();
+  }
+  return { schema, registry };
+}
+
+function audited(schema: GraphQLSchema, registry: Registry, databases: Databases, observer: AuditObserver) {
+  return applyAudit(schema, {
+    dataSource: databases.write,
+    readDataSource: databases.read,
+    registry,
+    sessions: new Sessions(),
+    refusals: new RefusalLog(databases.refusals, observer),
+    observer,
+  });
+}
+
+function auditLogOf(registry: Registry, schema: GraphQLSchema, { reader, read }: Databases, log: Logger): AuditLog {
+  return new AuditLog({
+    pool: reader,
+    directory: directoryOf(registry, read),
+    vocabulary: vocabularyOf(registry, schema),
+    onError: (message, error) => {
+      log.warn({ error }, message);
+    },
+  });
+}
+
+function readinessOf(
+  { config, log, shutdown }: ServiceOptions,
+  { reader }: Databases,
+  apiUrl: string,
+  upkeep: PartitionUpkeep,
+): Readiness {
+  const connection = connectionConfig(apiUrl, "auditql probe", probeDeadlines);
+  const probes = new pg.Pool({ ...connection, max: 2, idleTimeoutMillis: 60_000 });
+  probes.on("connect", (client) => client.on("error", () => undefined));
+  probes.on("error", (error) => {
+    log.debug({ error }, "a connection for probes broke");
+  });
+  shutdown.add("probes", () => probes.end());
+  const pendingMigrations = () => pending(apiUrl);
+  return new Readiness({ probes, reader, upkeep, pendingMigrations, isEmbedded: config.databaseUrl === null });
+}
+
+const listenProblems: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there: end it, or set PORT to another (0 for any that is free)",
+  EACCES: "this account may not: set PORT to 1024 or more",
+  EADDRNOTAVAIL: "this machine has no such address: set HOST to one that it has",
+  ENOTFOUND: "no such host is known: set HOST to an address of this machine",
+};
+
+async function listen(server: ApiServer, { host, port }: Config): Promise<string> {
+  try {
+    return await server.listen(host, port);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+    const why = listenProblems[code] ?? "the system refuses";
+    throw new StartError(`Can't listen on ${host}, port ${String(port)} (${code}): ${why}.`, 1, { cause });
+  }
+}

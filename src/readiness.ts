@@ -131,10 +131,10 @@ async function tryToWrite(pool: pg.Pool): Promise<void> {
   }
 }
 
-/** Entries outside all months' partitions are in DEFAULT: these bounds reach no other. */
+/** Entries outside all months' partitions are in DEFAULT: these bounds reach no other. As texts, ids have one order too. */
 const strays = `
   with bounds as (
-    select min(bound.ids[1]::uuid) as lowest, max(bound.ids[2]::uuid) as highest
+    select min(bound.ids[1])::uuid as lowest, max(bound.ids[2])::uuid as highest
     from pg_inherits join pg_class on pg_class.oid = inhrelid
       cross join lateral regexp_match(pg_get_expr(relpartbound, pg_class.oid), 'FROM \\(''(.+)''\\) TO \\(''(.+)''\\)')
         as bound (ids)

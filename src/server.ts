@@ -8,10 +8,11 @@ import type { EntityManager } from "typeorm";
 import type { AuditLog } from "./audit/read/resolver.js";
 import type { Verifier } from "./auth.js";
 import { callerUnknown, createApollo, type RequestContext } from "./http/apollo.js";
-import { graphiql } from "./http/graphiql.js";
+import { serveGraphiql } from "./http/graphiql.js";
 import { health } from "./http/health.js";
 import { jsonBody } from "./http/json-body.js";
 import { answerErrors, answerNonsense, notFound } from "./http/refusals.js";
+import { RefusalNotes } from "./http/refusal-notes.js";
 import { ReplicaLag } from "./http/replica-lag.js";
 import { nameRequest, requestOrigin } from "./http/request-origin.js";
 import type { Logger } from "./log.js";
@@ -58,25 +59,30 @@ export async function createApiServer(parts: ServerParts): Promise<ApiServer> {
   const app = express();
   const server = createServer({ ...deadlines, maxHeaderSize: largestHeaders }, app);
   server.on("clientError", answerNonsense(parts.log, parts.metrics));
-  const apollo = createApollo({ ...parts, replicaLag: new ReplicaLag(parts.auditLog) }, server);
+  const notes = new RefusalNotes(parts.log, parts.metrics);
+  const apollo = createApollo({ ...parts, notes, replicaLag: new ReplicaLag(parts.auditLog) }, server);
   await apollo.start();
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("trust proxy", [...parts.trustedProxies]);
   app.use(nameRequest);
   app.use(health(parts.readiness, parts.metrics));
-  if (parts.development) graphiql(app);
-  app.all("/graphql", ...jsonBody, expressMiddleware(apollo, { context: contextOf(parts) }));
+  if (parts.development) serveGraphiql(app);
+  app.all("/graphql", notes.watch, ...jsonBody, expressMiddleware(apollo, { context: contextOf(parts, notes) }));
   app.use(notFound);
-  app.use(answerErrors(parts.log, parts.metrics, parts.telemetry));
+  app.use(answerErrors(notes, parts.telemetry));
   return { listen: (host, port) => listen(server, host, port), stop: () => apollo.stop() };
 }
 
-function contextOf({ verifier, manager, auditLog }: ServerParts) {
+function contextOf({ verifier, manager, auditLog }: ServerParts, notes: RefusalNotes) {
   return async ({ req }: { readonly req: express.Request }): Promise<RequestContext> => {
     const { caller, unavailable, cause } = await verifier.verify(req.headers.authorization);
-    if (unavailable) throw callerUnknown(cause);
-    return { caller, origin: requestOrigin(req), manager, log: auditLog, reports: [] };
+    const origin = requestOrigin(req);
+    if (unavailable) {
+      notes.note(origin, ["UNAVAILABLE"]);
+      throw callerUnknown(cause);
+    }
+    return { caller, origin, manager, log: auditLog, reports: [] };
   };
 }
 

@@ -26,12 +26,12 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  await rm(dataDir, { recursive: true, force: true });
   await query(serverUrl, `drop database if exists ${database} with (force)`);
   const sql = "select string_agg(rolname, ', ') as names from pg_roles where starts_with(rolname, $1)";
   const [row] = await query<{ names: string | null }>(serverUrl, sql, [database]);
   // All at once, since one may have granted to another.
   if (row?.names) await query(serverUrl, `drop role ${row.names}`);
-  await rm(dataDir, { recursive: true, force: true });
 });
 
 interface Urls {

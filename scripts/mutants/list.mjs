@@ -9,7 +9,7 @@ export const mutants = [
     name: "no prior state is kept",
     file: "src/audit/operation.ts",
     find: "const prior = new Map(ids.map((id) => [id, found.get(id) ?? null]));",
-    replace: "const prior = new Map(ids.map((id) => [id, field.actions.length > 9 ? (found.get(id) ?? null) : null]));",
+    replace: "const prior = new Map(ids.map((id) => [id, this.field.actions.length > 9 ? (found.get(id) ?? null) : null]));",
     tests: ["test/audit/every-mutation.test.ts"],
   },
   {

@@ -7,7 +7,7 @@ import pg from "pg";
  * every problem at once, each with the SQL that mends it; none where all is well. Throws only where the connection fails.
  */
 export async function selfCheck(client: pg.ClientBase): Promise<string[]> {
-  await client.query(`begin; set local lock_timeout = '2s'; set local statement_timeout = '5s'`);
+  await client.query(`begin; set local lock_timeout = '500ms'; set local statement_timeout = '5s'`);
   try {
     const missing = await look(client, missingTables);
     if (missing.length > 0) return missing;

@@ -15,6 +15,7 @@ import type { Logger } from "../log.js";
 import type { Metrics, OperationType, RequestOutcome } from "../metrics.js";
 import type { Telemetry } from "../telemetry.js";
 import { beyondLimits, limits } from "./document-limits.js";
+import type { RefusalNotes } from "./refusal-notes.js";
 import type { ReplicaLag } from "./replica-lag.js";
 import { toldErrors, type ToldError } from "./told-error.js";
 
@@ -30,6 +31,7 @@ export interface ApolloParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly telemetry: Telemetry;
+  readonly notes: RefusalNotes;
 }
 
 /** How long requests under way may take once the server stops; then their connections are closed. */
@@ -65,12 +67,10 @@ export function createApollo(parts: ApolloParts, httpServer: Server): ApolloServ
 type Request = GraphQLRequestContext<RequestContext>;
 
 function requestPlugin(parts: ApolloParts, told: WeakMap<object, ToldError>): ApolloServerPlugin<RequestContext> {
-  const { log, metrics, replicaLag } = parts;
+  const { notes, metrics, replicaLag } = parts;
   return {
-    invalidRequestWasReceived: () => Promise.resolve(metrics.refused.inc({ code: "BAD_REQUEST" })),
-    contextCreationDidFail: () => Promise.resolve(metrics.refused.inc({ code: "UNAVAILABLE" })),
     requestDidStart: () => {
-      let refusal: string | null = null;
+      let isRefused = false;
       return Promise.resolve({
         didResolveOperation: (request) => {
           refuseBeyondLimits(request);
@@ -79,21 +79,16 @@ function requestPlugin(parts: ApolloParts, told: WeakMap<object, ToldError>): Ap
         didEncounterErrors: (request) => {
           tellErrors(parts, told, request);
           // Whatever happens while fields are executed has a path.
-          if (request.errors.every((error) => !error.path))
-            refusal = told.get(asObject(request.errors[0]))?.code ?? "BAD_REQUEST";
+          isRefused = request.errors.every((error) => !error.path);
+          if (isRefused) notes.note(request.contextValue.origin, codesOf(request.errors, told));
           return Promise.resolve();
         },
         willSendResponse: async (request) => {
           const { body } = request.response;
           if (body.kind !== "single") return;
           const { errors, data } = body.singleResult;
-          const outcome: RequestOutcome = refusal !== null ? "refused" : errors ? "errors" : "ok";
+          const outcome: RequestOutcome = isRefused ? "refused" : errors ? "errors" : "ok";
           metrics.requests.inc({ operation: operationType(request), outcome });
-          if (refusal !== null) {
-            metrics.refused.inc({ code: refusal });
-            const codes = errors?.map(({ extensions }) => extensions?.["code"]);
-            log.info({ requestId: request.contextValue.origin.requestId, codes }, "refused before execution");
-          }
           const { reports } = request.contextValue;
           const lag = data && request.operation ? await replicaLag.of(request.operation, request.document) : undefined;
           const extensions = {
@@ -157,6 +152,9 @@ function shown(
 function operationType({ operation }: Request): OperationType {
   return operation?.operation === "query" || operation?.operation === "mutation" ? operation.operation : "unknown";
 }
+
+const codesOf = (errors: readonly object[], told: WeakMap<object, ToldError>): string[] =>
+  errors.map((error) => told.get(error)?.code ?? "BAD_REQUEST");
 
 const asObject = (error: unknown): object => (typeof error === "object" && error !== null ? error : {});
 

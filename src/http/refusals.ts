@@ -5,6 +5,7 @@ import type { ErrorRequestHandler, RequestHandler, Response } from "express";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
 import type { Telemetry } from "../telemetry.js";
+import type { RefusalNotes } from "./refusal-notes.js";
 import { requestOrigin } from "./request-origin.js";
 
 /** One error in the form of a GraphQL response that was never executed. */
@@ -33,22 +34,20 @@ const bodies: Readonly<Record<string, readonly [code: string, message: string]>>
 };
 
 /** Answers what the middleware refuses or throws, always typed; what no one foresaw is logged and counted. */
-export function answerErrors(log: Logger, metrics: Metrics, telemetry: Telemetry): ErrorRequestHandler {
+export function answerErrors(notes: RefusalNotes, telemetry: Telemetry): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
-    const { requestId } = requestOrigin(request);
+    const origin = requestOrigin(request);
     const status = clientStatus(error);
     if (response.headersSent) {
       next(error);
     } else if (status !== null) {
-      const type = textAt(error, "type");
-      const [code, message] = bodies[type] ?? ["BAD_REQUEST", "The request can't be understood."];
-      metrics.requests.inc({ operation: "unknown", outcome: "refused" });
-      metrics.refused.inc({ code });
       // Its message and its body are the client's, and so never logged.
-      log.info({ requestId, status, type }, "refused before execution");
+      const [code, message] = bodies[textAt(error, "type")] ?? ["BAD_REQUEST", "The request can't be understood."];
+      notes.note(origin, [code]);
       refuse(response, status, code, message);
     } else {
-      const id = telemetry.unforeseen(error, `${request.method} ${request.path}, request ${requestId}`);
+      const id = telemetry.unforeseen(error, `${request.method} ${request.path}, request ${origin.requestId}`);
+      notes.note(origin, ["INTERNAL"]);
       refuse(response, 500, "INTERNAL", `Something unforeseen happened. Its id in the server's log is ${id}.`);
     }
   };

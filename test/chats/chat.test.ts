@@ -178,6 +178,14 @@ describe("a chat", () => {
       });
     });
 
+    it("takes servers that were stored in disorder for the same as well", async () => {
+      const { id } = await create();
+      await query(database.adminUrl, "update app.chat set mcp_server_ids = '{b,a,b}' where id = $1", [id]);
+      const { chats, requestId } = await call("updateChat", { id, mcpServerIds: ["a", "b"] });
+      expect(chats[0]?.mcpServerIds).toEqual(["a", "b"]);
+      expect(await changesBy(requestId)).toEqual({});
+    });
+
     it("keeps labels whose keys mean something to JavaScript", async () => {
       const labels: unknown = JSON.parse('{"__proto__": {"polluted": true}, "constructor": "c", "toString": null}');
       const { id } = await create({ labels });

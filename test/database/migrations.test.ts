@@ -57,7 +57,9 @@ async function withDataSource(work: (source: DataSource) => Promise<void>): Prom
   const source = new DataSource({
     type: "postgres",
     url: database.adminUrl,
+    schema: "auditql",
     migrations,
+    migrationsTableName: "migration",
     migrationsTransactionMode: "each",
   });
   await source.initialize();

@@ -107,5 +107,5 @@ function borderAfter({ above, below }: IdRange, stretch: number, direction: Dire
 function cut({ above, below }: IdRange, border: string, direction: Direction): { near: IdRange; far: IdRange } {
   const older = { above, below: earlierOf(border, below) };
   const newer = { above: laterOf(border, above), below };
-  return direction === "desc" ? { near: older, far: newer } : { near: older, far: newer };
+  return direction === "desc" ? { near: newer, far: older } : { near: older, far: newer };
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Caller } from "../../../src/audit/context.js";
 import type { AuditLogFilter } from "../../../src/audit/read/audit-log-filter.js";
-import { createDatabase, type TestDatabase } from "../../support/postgres.js";
+import { createDatabase, query, type TestDatabase } from "../../support/postgres.js";
 import { auditor, insertRows, openLog, platformAuditor, type OpenLog, type Row } from "./log-fixture.js";
 
 let database: TestDatabase;
@@ -151,6 +151,19 @@ describe("a range of time", () => {
     expect(await idsOf({ occurredAt: { from: day.to } })).toEqual([next]);
     expect(await idsOf({ occurredAt: { to: "2026-11-20T23:59:59.999999Z" } })).toEqual([first]);
     expect(await idsOf({ occurredAt: { from: "2026-11-20T23:59:59.999999Z", to: day.to } })).toEqual([last]);
+  });
+
+  test("has the very first id of its beginning, and not that of its end", async () => {
+    const from = "2026-11-18T00:00:00.123457Z";
+    const to = "2026-11-18T00:00:00.123458Z";
+    const floors = await query<{ id: string }>(
+      database.adminUrl,
+      "select audit.id_floor(t) as id from unnest($1::timestamptz[]) t",
+      [[from, to]],
+    );
+    const [first] = await insert(...floors.map(({ id }) => ({ id })));
+    expect(await idsOf({ occurredAt: { from, to } })).toEqual([first]);
+    expect((await open.log.entry(auditor(tenant), first ?? ""))?.occurredAt).toBe(from);
   });
 
   test("is one of instants: a day of 25 hours in Berlin", async () => {

@@ -11,6 +11,7 @@ export interface Row {
   readonly tenant_id?: string;
   /** Makes the id, which then holds this instant; now where it isn't given. */
   readonly at?: string;
+  readonly id?: string;
   readonly actor_type?: string;
   readonly actor_id?: string | null;
   readonly actor_name?: string | null;
@@ -34,7 +35,7 @@ export interface Row {
   readonly ip?: string | null;
 }
 
-const ordinary: Required<Omit<Row, "at">> = {
+const ordinary: Required<Omit<Row, "at" | "id">> = {
   tenant_id: "acme",
   actor_type: "USER",
   actor_id: "u-1",
@@ -66,9 +67,9 @@ export async function insertRows({ adminUrl }: TestDatabase, rows: readonly Row[
   const inserted = await query<{ id: string }>(
     adminUrl,
     `with r as (
-       select r.*, case when r.at is null then audit.new_id()
+       select r.*, case when r.given is not null then r.given when r.at is null then audit.new_id()
          else (left(audit.id_floor(r.at)::text, 19) || right(gen_random_uuid()::text, 17))::uuid end as id
-       from jsonb_to_recordset($1) as r(at timestamptz, tenant_id text, actor_type text, actor_id text,
+       from jsonb_to_recordset($1) as r(given uuid, at timestamptz, tenant_id text, actor_type text, actor_id text,
          actor_name text, on_behalf_of text, subsystem text, action text, event_type text, outcome text, error_code text,
          error_message text, resource_type text, resource_id text, resource_label text, changes jsonb, attempted jsonb,
          operation text, request_id uuid, session_id uuid, sequence_number bigint, trace_id text, ip inet, place bigint)
@@ -79,7 +80,7 @@ export async function insertRows({ adminUrl }: TestDatabase, rows: readonly Row[
        from r
      )
      select id from r order by place`,
-    [JSON.stringify(rows.map((row, place) => ({ ...ordinary, ...row, place })))],
+    [JSON.stringify(rows.map((row, place) => ({ ...ordinary, ...row, given: row.id, place })))],
   );
   return inserted.map(({ id }) => id);
 }

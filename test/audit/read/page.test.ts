@@ -242,12 +242,14 @@ describe("who reads", () => {
   });
 
   test("a new tenant's entries are found at once by any filter and in any order", async () => {
-    await insertRows(database, [{ tenant_id: tenant, actor_id: tenant }]);
-    await idsOf({ filter: { actorId: [tenant] } }, platformAuditor);
-    const [id] = await insertRows(database, [{ tenant_id: `${tenant}-new`, actor_id: tenant }]);
-    const filter = { actorId: [tenant] };
-    expect(await idsOf({ filter, first: 1 }, platformAuditor)).toEqual([id]);
-    expect(await idsOf({ filter, last: 1, order: "OLDEST_FIRST" }, platformAuditor)).toEqual([id]);
+    const others = Array.from({ length: 1_100 }, () => ({ tenant_id: tenant }));
+    await insertRows(database, others);
+    const filter = { actorId: [`${tenant}-actor`] };
+    expect(await idsOf({ filter }, platformAuditor)).toEqual([]);
+    const [id] = await insertRows(database, [{ tenant_id: `${tenant}-new`, actor_id: `${tenant}-actor` }]);
+    await insertRows(database, others);
+    expect(await idsOf({ filter, order: "NEWEST_FIRST" }, platformAuditor)).toEqual([id]);
+    expect(await idsOf({ filter, order: "OLDEST_FIRST" }, platformAuditor)).toEqual([id]);
   });
 });
 

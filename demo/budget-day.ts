@@ -7,6 +7,7 @@ const field = "spendLimitMicros";
 /** Millionths of a dollar. */
 const fiveHundred = "500000000";
 const fifty = "50000000";
+const raised = "900000000";
 const tooMuch = "1000000000001";
 
 export async function budgetDay(desk: Desk, { admin, intruder }: Callers): Promise<void> {
@@ -24,7 +25,7 @@ export async function budgetDay(desk: Desk, { admin, intruder }: Callers): Promi
       expect: () => expected,
     });
   await limit("It may spend $500", admin, fiveHundred, succeeded("created", groupId, added({ [field]: fiveHundred })));
-  await limit("Someone who may not tries to raise that (FORBIDDEN)", intruder, tooMuch, denied(groupId));
+  await limit("Someone who may not tries to raise that (FORBIDDEN)", intruder, raised, denied(groupId));
   const cut = [replaced(field, fiveHundred, fifty)];
   await limit("It may spend only $50", admin, fifty, succeeded("updated", groupId, cut));
   await limit("It is set to $50 again, which changes nothing", admin, fifty, succeeded("updated", groupId, []));
@@ -73,7 +74,7 @@ const denied = (groupId: string): ExpectedEntry => ({
   error: { code: "FORBIDDEN" },
   resource: { type: "group_budget", id: groupId, label: null },
   changes: [],
-  attempted: asked({ [field]: tooMuch }),
+  attempted: asked({ [field]: raised }),
   sentence: `was not allowed to act on group budget ${groupId}: FORBIDDEN.`,
 });
 

@@ -31,7 +31,9 @@ export async function readLog(client: Client, auditor: Caller, count: number): P
     const entries = await readOnce(client, auditor);
     if (entries.length === count) return entries;
     if (entries.length > count || performance.now() > end)
-      throw new DemoFailure(`The log should show ${count} entries of these calls, and shows ${entries.length}.`);
+      throw new DemoFailure(
+        `The log should show ${count} entries of these calls, and shows ${entries.length}: is the auditor of the same tenant?`,
+      );
     await delay(interval);
   }
 }

@@ -10,7 +10,7 @@ import { refuseToLoseEntries } from "./refuse-to-lose-entries.js";
  * DEFAULT becomes the partition of those months. No row ever moves, and no moment is without guards.
  *
  * Writers pass while months are made, and stand behind a rescue for some milliseconds. Each wait for a lock ends after
- * 250 ms, so that who came behind goes first; after 20 attempts it fails with 55P03, and nothing has changed.
+ * 250 ms, so that who came behind goes first; after 12 attempts it fails with 55P03, and nothing has changed.
  */
 export class Partitions1795219205000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
@@ -195,7 +195,7 @@ const keepPartitions = `
   set search_path = pg_catalog, pg_temp set lock_timeout = '250ms'
   as $$
   declare
-    attempts constant integer := 20;
+    attempts constant integer := 12;
     done text[];
   begin
     if months_ahead is null or months_ahead not between 0 and 24 then

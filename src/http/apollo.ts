@@ -8,7 +8,7 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from "@apollo/server/plugin/disabled";
 import { ApolloServerPluginDrainHttpServer } from "@apollo/server/plugin/drainHttpServer";
-import { GraphQLError, type GraphQLFormattedError, type GraphQLSchema } from "graphql";
+import { GraphQLError, OperationTypeNode, type GraphQLFormattedError, type GraphQLSchema } from "graphql";
 import { AuditError, type AuditContext } from "../audit/index.js";
 import type { AuditLog } from "../audit/read/resolver.js";
 import type { Logger } from "../log.js";
@@ -150,7 +150,14 @@ function shown(
 }
 
 function operationType({ operation }: Request): OperationType {
-  return operation?.operation === "query" || operation?.operation === "mutation" ? operation.operation : "unknown";
+  switch (operation?.operation) {
+    case OperationTypeNode.QUERY:
+      return "query";
+    case OperationTypeNode.MUTATION:
+      return "mutation";
+    default:
+      return "unknown";
+  }
 }
 
 const codesOf = (errors: readonly object[], told: WeakMap<object, ToldError>): string[] =>

@@ -6,6 +6,7 @@ import {
   isListType,
   isObjectType,
   Kind,
+  OperationTypeNode,
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
@@ -58,7 +59,7 @@ export interface OperationToMeasure {
  */
 export function beyondLimits(asked: OperationToMeasure): string[] {
   const { depth, aliases, rootFields, cost } = new Measurement(asked).take();
-  const isMutation = asked.operation.operation === "mutation";
+  const isMutation = asked.operation.operation === OperationTypeNode.MUTATION;
   const roots = isMutation ? limits.mutations : limits.rootFields;
   const over = (what: string, value: number, limit: number): string[] =>
     value > limit ? [`${what} ${String(value)} (at most ${String(limit)})`] : [];

@@ -43,7 +43,10 @@ describe("a tree of chats", () => {
     const names = new Map(Object.entries(ids).map(([name, id]) => [id, name]));
     const nameOf = (entry: ReadEntry | undefined) => names.get(entry?.resource?.id ?? "") ?? null;
     return Object.fromEntries(
-      entries.map((entry) => [nameOf(entry), nameOf(entries.find(({ id }) => id === entry.causeId))]),
+      entries.map((entry): [string, string | null] => [
+        nameOf(entry) ?? "unknown",
+        nameOf(entries.find(({ id }) => id === entry.causeId)),
+      ]),
     );
   };
   const archived = { archived: ["REPLACE", false, true] };

@@ -52,7 +52,7 @@ describe("what the database stamps", () => {
     const rows = await session(database.adminUrl, async (client) => {
       await client.query(`begin; set local session_replication_role = replica`);
       const { text, values } = insertOf({ xact_id: "3", database_user: "forged", application_name: "forged" });
-      const inserted = await client.query(
+      const inserted = await client.query<Columns>(
         `${text}, xact_id = pg_current_xact_id() as true_xact, database_user = session_user as true_user,
           application_name <> 'forged' as true_name`,
         values,

@@ -58,7 +58,7 @@ test("the functions of identifiers don't depend on the session's time zone or se
     await client.query(`set timezone = 'Pacific/Auckland'; set search_path = ''`);
     const sql = `select audit.id_floor('2026-11-21T23:59:59.999999Z') as floor,
       audit.id_time('01a2008d-73ff-7ffc-bfff-ffffffffffff')::text as time`;
-    return (await client.query(sql)).rows;
+    return (await client.query<{ floor: string; time: string }>(sql)).rows;
   });
   expect(rows).toEqual([{ floor: "01a2008d-73ff-7ffc-8000-000000000000", time: "2026-11-22 12:59:59.999999+13" }]);
 });

@@ -62,7 +62,9 @@ export class AuditLog {
   constructor(options: AuditLogOptions) {
     this.#options = options;
     // A pool without a listener ends the process when an idle connection breaks.
-    options.pool.on("error", (error) => options.onError("An idle connection of the log's readers broke.", error));
+    options.pool.on("error", (error) => {
+      options.onError("An idle connection of the log's readers broke.", error);
+    });
   }
 
   /** A page of what a filter asks for. It is counted only where `totalCount` is called, and once. */

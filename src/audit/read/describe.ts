@@ -90,6 +90,6 @@ function plain(text: string | null): string | null;
 function plain(text: string | null): string | null {
   if (text === null) return null;
   const harmless = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu, "\uFFFD");
-  const characters = [...harmless];
+  const characters = Array.from(harmless);
   return characters.length <= MAX_TEXT ? harmless : `${characters.slice(0, MAX_TEXT).join("")}…`;
 }

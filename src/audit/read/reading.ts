@@ -97,12 +97,8 @@ function readError(error: unknown): unknown {
     const message = "Reading the log took longer than it may. Ask for less: a narrower filter or range of time.";
     return new AuditError("TIMEOUT", message, { cause: error });
   }
-  let foreseen = true;
-  const told = translateError(error, "", () => {
-    foreseen = false;
-    return "";
-  });
-  return foreseen ? told : error;
+  const told = translateError(error, "", () => "");
+  return told.code === "INTERNAL" ? error : told;
 }
 
 function hasState(error: unknown, state: string): boolean {

@@ -152,12 +152,15 @@ function stream(
   return `select e.tenant_id, e.id from audit.entry_field e where ${where.join(" and ")} ${end}`;
 }
 
-/** An entry that changed several of the fields asked for is in several streams: it counts in the first of them. */
+/**
+ * An entry that changed several of the fields asked for is in several streams: it counts in the first of them. Each of
+ * the others is looked up by its whole key; of `field < …` the planner would make a scan of all lesser fields.
+ */
 function once({ values: fields }: Condition, values: Values): string[] {
   if (fields.length === 1) return [];
   return [
-    `not exists (select from audit.entry_field f where f.tenant_id = e.tenant_id and f.id = e.id
-      and f.field = any (${values.add(fields, "text[]")}) and f.field < e.field)`,
+    `not exists (select from unnest(${values.add(fields, "text[]")}) p(field) join audit.entry_field f
+      on f.tenant_id = e.tenant_id and f.field = p.field and f.id = e.id where p.field < e.field)`,
   ];
 }
 

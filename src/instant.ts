@@ -29,7 +29,7 @@ export class Instant {
       throw new TypeError(`An instant is in UTC, such as 2026-11-21T23:41:56.123456Z; ${text.slice(0, 60)} isn't.`);
     }
     const instant = new Instant(`${day}T${time}.${fraction.padEnd(6, "0")}Z`);
-    if (young.size >= generationSize) [old, young] = [young, new Map()];
+    if (young.size >= generationSize) [old, young] = [young, new Map<string, Instant>()];
     young.set(text, instant);
     return instant;
   }

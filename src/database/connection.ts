@@ -38,12 +38,15 @@ const sameEverywhere: SessionSettings = {
   jit: "off",
 };
 
-const timestamptz = 1184;
+const timestamptz: number = 1184;
+type Parse = (text: string) => unknown;
 
 /** node-postgres' own parsers, but for timestamptz: an Instant keeps the microseconds. int8 and numeric stay texts. */
 const types: pg.CustomTypesConfig = {
-  getTypeParser: (oid, format) =>
-    oid === timestamptz && format !== "binary" ? Instant.parse : pg.types.getTypeParser(oid, format),
+  getTypeParser: (oid, format): Parse =>
+    (oid as number) === timestamptz && format !== "binary"
+      ? (text) => Instant.parse(text)
+      : (pg.types.getTypeParser(oid, format) as Parse),
 };
 
 /**

@@ -40,7 +40,7 @@ export async function allOrProblems<First, Second>(
   const [one] = await Promise.allSettled([first()]);
   const [two] = await Promise.allSettled([second()]);
   if (one.status === "fulfilled" && two.status === "fulfilled") return [one.value, two.value];
-  const reasons: unknown[] = [one, two].flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+  const reasons = [one, two].flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
   const errors = reasons.filter((reason) => reason instanceof ProvisionError);
   if (errors.length < reasons.length) throw reasons.find((reason) => !(reason instanceof ProvisionError));
   const exitCode = errors.every((error) => error.exitCode === 69) ? 69 : 78;

@@ -40,14 +40,14 @@ export async function connectTo<Result>(
   url: string,
   work: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
-  let connected = false;
+  const state = { connected: false };
   try {
     return await withClient(connectionConfig(url, applicationName, deadlines), (client) => {
-      connected = true;
+      state.connected = true;
       return work(client);
     });
   } catch (error) {
-    throw connected ? error : unreachable(setting, url, error);
+    throw state.connected ? error : unreachable(setting, url, error);
   }
 }
 

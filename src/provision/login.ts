@@ -81,7 +81,7 @@ export function loginName(database: string, suffix: string): string {
   const name = `${database}_${suffix}`;
   if (Buffer.byteLength(name) <= longestName) return name;
   const end = `_${createHash("sha256").update(database).digest("hex").slice(0, 8)}_${suffix}`;
-  let kept = [...database];
+  let kept = Array.from(database);
   while (Buffer.byteLength(kept.join("") + end) > longestName) kept = kept.slice(0, -1);
   return kept.join("") + end;
 }

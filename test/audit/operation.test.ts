@@ -52,8 +52,7 @@ async function insertThing(columns: Readonly<Record<string, unknown>> = {}): Pro
   return id;
 }
 
-const rowOf = async (of = id) =>
-  (await query<Record<string, unknown>>(database.adminUrl, "select * from app.thing where id = $1", [of]))[0];
+const rowOf = async (of = id) => (await query(database.adminUrl, "select * from app.thing where id = $1", [of]))[0];
 
 /** Changes the thing by this and gives the one entry's changes, `field: [old, new]`. */
 async function changesBy(resolver: Resolver): Promise<Record<string, unknown>> {

@@ -104,7 +104,7 @@ describe("a group's budget", () => {
         return Math.random() < 0.3 ? remove(groupId) : upsert(groupId, String(1_000 + call));
       }),
     );
-    const codes = answers.flatMap(({ errors }) => errors?.map(({ extensions }) => extensions?.code) ?? []);
+    const codes = answers.flatMap(({ errors }) => errors?.map(({ extensions }) => extensions.code) ?? []);
     expect(codes.filter((code) => code !== "NOT_FOUND")).toEqual([]);
     const rows = await query<{ group_id: string; spend_limit_micros: string }>(
       database.adminUrl,

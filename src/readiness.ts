@@ -59,15 +59,14 @@ export class Readiness {
   }
 
   async #lookNow(): Promise<ReadinessReport> {
-    const { probes, reader, upkeep, isEmbedded } = this.#options;
-    const [database, log, readerPart, migrations, filled] = await Promise.all([
+    const { probes, reader, isEmbedded } = this.#options;
+    const [database, log, readerPart, migrations, partitions] = await Promise.all([
       tried(() => probes.query("select 1"), "Nothing can be served"),
       tried(() => tryToWrite(probes), "The log can't be written: mutations answer AUDIT_UNAVAILABLE, reads go on"),
       tried(() => reader.query("select 1"), "The log can't be read: auditLogs and auditEntry answer UNAVAILABLE"),
       this.#migrations(),
-      tried(() => requireEmptyDefault(reader), "The DEFAULT partition can't be looked into"),
+      this.#partitions(),
     ]);
-    const partitions = upkeep.lastError === null ? filled : failed(`Partitions aren't kept ahead: ${upkeep.lastError}`);
     const process: ReadinessPart = { status: "ok" };
     const parts = { process, database, log, reader: readerPart, migrations, partitions };
     const isReady = Object.values(parts).every(({ status }) => status === "ok");
@@ -78,7 +77,17 @@ export class Readiness {
   async #migrations(): Promise<ReadinessPart> {
     let pending = 0;
     const asked = await tried(async () => (pending = await this.#options.pendingMigrations()), "It can't be told");
-    return pending > 0 ? failed(`${String(pending)} are pending: start again with a login that may migrate.`) : asked;
+    return pending > 0 ? failed(`${String(pending)} are pending; start again with a login that may migrate.`) : asked;
+  }
+
+  async #partitions(): Promise<ReadinessPart> {
+    const { reader, upkeep } = this.#options;
+    if (upkeep.lastError !== null) return failed(`They aren't kept ahead (${upkeep.lastError}).`);
+    let isFilled = false;
+    const asked = await tried(async () => (isFilled = await hasStrays(reader)), "It can't be told");
+    return isFilled
+      ? failed("Entries are in the DEFAULT partition; the daily upkeep, or a start, makes it their month's.")
+      : asked;
   }
 }
 
@@ -89,7 +98,7 @@ async function tried(work: () => Promise<unknown>, otherwise: string): Promise<R
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new Found(`no answer within ${String(deadline / 1_000)} s`));
+      reject(new LateError());
     }, deadline);
   });
   try {
@@ -102,11 +111,10 @@ async function tried(work: () => Promise<unknown>, otherwise: string): Promise<R
   }
 }
 
-/** What a look found, in words that may be shown to anyone. */
-class Found extends Error {}
+class LateError extends Error {}
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Found) return error.message;
+  if (error instanceof LateError) return `no answer within ${String(deadline / 1_000)} s`;
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" ? code : "for an unknown reason";
 }
@@ -143,7 +151,7 @@ const strays = `
   select exists (select from audit.entry where id < (select lowest from bounds))
       or exists (select from audit.entry where id >= (select highest from bounds)) as found`;
 
-async function requireEmptyDefault(reader: pg.Pool): Promise<void> {
+async function hasStrays(reader: pg.Pool): Promise<boolean> {
   const client = await reader.connect();
   let isBroken = true;
   try {
@@ -152,7 +160,7 @@ async function requireEmptyDefault(reader: pg.Pool): Promise<void> {
     const { rows } = await client.query<{ found: boolean }>(strays);
     await client.query("commit");
     isBroken = false;
-    if (rows[0]?.found) throw new Found("entries are in the DEFAULT partition: keep_partitions makes it theirs");
+    return rows[0]?.found ?? false;
   } finally {
     client.release(isBroken);
   }

@@ -1,5 +1,3 @@
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
 import type { GraphQLSchema } from "graphql";
 import pg from "pg";
 import {
@@ -17,7 +15,11 @@ import { openDatabases, type Databases } from "../../src/database.js";
 import { connectionConfig } from "../../src/database/connection.js";
 import { features } from "../../src/features.js";
 import { createSchema } from "../../src/schema.js";
-import { createHttpServer } from "../../src/server.js";
+import { createLog } from "../../src/log.js";
+import { Metrics } from "../../src/metrics.js";
+import { Readiness } from "../../src/readiness.js";
+import { createApiServer } from "../../src/server.js";
+import { Telemetry } from "../../src/telemetry.js";
 import { applyBare } from "./bare-wrapper.js";
 import { applyOneStatement } from "./one-statement.js";
 import type { ApiSettings } from "./settings.js";
@@ -58,16 +60,27 @@ export async function serve(settings: ApiSettings): Promise<number> {
     vocabulary: vocabularyOf(registry, bare),
     onError: complain,
   });
-  const server = await createHttpServer({
+  const metrics = new Metrics();
+  const logger = createLog({ logLevel: "silent", development: false });
+  const server = await createApiServer({
     schema: mutationsOf(settings, bare, databases, registry),
     verifier: await createVerifier({ tokens: null, dataDir: settings.dataDir }),
     manager: databases.read.manager,
-    log,
+    auditLog: log,
+    readiness: new Readiness({
+      probes: databases.refusals,
+      reader: databases.reader,
+      upkeep: { lastError: null },
+      pendingMigrations: () => Promise.resolve(0),
+      isEmbedded: true,
+    }),
+    log: logger,
+    metrics,
+    telemetry: new Telemetry(logger, metrics),
     trustedProxies: [],
+    development: false,
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return (server.address() as AddressInfo).port;
+  return Number(new URL(await server.listen("127.0.0.1", 0)).port);
 }
 
 function mutationsOf(

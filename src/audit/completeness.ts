@@ -26,10 +26,17 @@ export function completeness(
 }
 
 function duplicates(resources: readonly AuditedResource[]): string[] {
-  const types = resources.map(({ type }) => type);
-  const twice = new Set(types.filter((type, index) => types.indexOf(type) !== index));
-  return [...twice].map((type) => `The audited resource "${type}" is declared twice: give one of them another type.`);
+  const types = repeated(resources.map(({ type }) => type));
+  const entities = repeated(resources.map(({ entity }) => entity));
+  return [
+    ...types.map((type) => `The audited resource "${type}" is declared twice: give one of them another type.`),
+    ...entities.map(({ name }) => `${name} is the entity of two audited resources: keep one of them.`),
+  ];
 }
+
+const repeated = <Value>(values: readonly Value[]): Value[] => [
+  ...new Set(values.filter((value, index) => values.indexOf(value) !== index)),
+];
 
 const secretLooking = /secret|passw(or)?d|passphrase|token|credential|(private|api|access|signing)_?key|otp|pincode/i;
 

@@ -1,6 +1,7 @@
 import { printSchemaWithDirectives } from "@graphql-tools/utils";
 import {
   buildSchema,
+  getNamedType,
   getNullableType,
   GraphQLID,
   isInputObjectType,
@@ -23,10 +24,8 @@ type Field = GraphQLField<unknown, unknown>;
 
 /** What is wrong with the directives of a schema, each finding with the line to paste. */
 export function directiveFindings(schema: GraphQLSchema, resources: readonly AuditedResource[]): string[] {
-  const unknown = printedSchemaFindings(schema);
-  if (unknown.length > 0) return unknown;
   const roots = new Set([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]);
-  return Object.values(schema.getTypeMap()).flatMap((type) => {
+  const findings = Object.values(schema.getTypeMap()).flatMap((type) => {
     if (!isObjectType(type) && !isInterfaceType(type)) return [];
     return Object.values(type.getFields()).flatMap((field) => {
       const place = `${type.name}.${field.name}`;
@@ -36,6 +35,7 @@ export function directiveFindings(schema: GraphQLSchema, resources: readonly Aud
       return misplacedFindings(place, directives, roots.has(type as GraphQLObjectType));
     });
   });
+  return [...printedSchemaFindings(schema), ...findings];
 }
 
 /** graphql-js knows unknown directives and arguments only in a schema that it reads itself. */
@@ -77,13 +77,21 @@ function mutationFindings(
 ): string[] {
   if (audited && unaudited) return [`${place} carries both @audited and @unaudited: keep one.`];
   if (unaudited) return unaudited.reason.trim() === "" ? [`${place}: @unaudited needs a reason.`] : [];
-  if (!audited)
-    return [
-      `${place} has neither @audited nor @unaudited. Add one of\n` +
-        `    @Audited({ resource: "${resources[0]?.type ?? "…"}", action: "UPDATE", id: "input.id" })\n` +
-        `    @Unaudited("why this leaves no entry")`,
-    ];
+  if (!audited) return [undecided(place, field, resources)];
   return auditedFindings(place, field, audited, resources);
+}
+
+/** What the field's type and arguments suggest: the developer corrects the action where it is another. */
+function undecided(place: string, field: Field, resources: readonly AuditedResource[]): string {
+  const returned = getNamedType(field.type).name;
+  const resource = resources.find(({ objectType }) => objectType === returned) ?? resources[0];
+  const id = suggestion(field);
+  const action = id.startsWith("result.") ? "CREATE" : "UPDATE";
+  return (
+    `${place} has neither @audited nor @unaudited. Add one of\n` +
+    `    @Audited({ resource: "${resource?.type ?? "…"}", action: "${action}", id: "${id}" })\n` +
+    `    @Unaudited("why this leaves no entry")`
+  );
 }
 
 function auditedFindings(
@@ -114,10 +122,7 @@ function argumentPathProblem(field: Field, path: readonly string[]): string | nu
     if (!member)
       return `there is no ${path.slice(0, index + 1).join(".")}; there is ${known}. Write id: "${suggestion(field)}".`;
     const type = getNullableType(member.type);
-    if (index === path.length - 1)
-      return isId(type) || (isListType(type) && isId(type.ofType))
-        ? null
-        : `it is ${String(member.type)}, not ID or [ID!].`;
+    if (index === path.length - 1) return isIdOrList(type) ? null : `it is ${String(member.type)}, not ID or [ID!].`;
     if (!isInputObjectType(type)) return `${name} is ${String(member.type)}, which has no members.`;
     members = Object.values(type.getFields());
   }
@@ -137,12 +142,18 @@ function resultPathProblem(field: Field, path: readonly string[], action: readon
 }
 
 const isId = (type: GraphQLType): boolean => type === GraphQLID || (isNonNullType(type) && type.ofType === GraphQLID);
+const isIdOrList = (type: GraphQLType): boolean => {
+  const nullable = getNullableType(type);
+  return isId(nullable) || (isListType(nullable) && isId(nullable.ofType as GraphQLType));
+};
 
 function suggestion(field: Field): string {
   for (const argument of field.args) {
     const type = getNullableType(argument.type);
-    if (isId(type)) return argument.name;
-    const member = isInputObjectType(type) ? Object.values(type.getFields()).find((it) => isId(it.type)) : undefined;
+    if (isIdOrList(type)) return argument.name;
+    const member = isInputObjectType(type)
+      ? Object.values(type.getFields()).find((it) => isIdOrList(it.type))
+      : undefined;
     if (member) return `${argument.name}.${member.name}`;
   }
   return "result.id";

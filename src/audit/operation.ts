@@ -9,6 +9,7 @@ import type { AuditAction } from "./entry.js";
 import { AuditError, notFound } from "./errors.js";
 import type { EntryTemplate } from "./entry-template.js";
 import type { Registry } from "./registry.js";
+import { deepFreeze } from "./deep-freeze.js";
 import { AuditScope } from "./scope.js";
 import type { AuditedResource } from "./resource.js";
 import type { Snapshot } from "./snapshot.js";
@@ -225,10 +226,4 @@ export async function rollBack(runner: QueryRunner): Promise<void> {
     } catch {
       return;
     }
-}
-
-function deepFreeze(value: unknown): void {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return;
-  Object.freeze(value);
-  for (const inner of Object.values(value)) deepFreeze(inner);
 }

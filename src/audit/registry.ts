@@ -7,13 +7,14 @@ export class Registry {
   readonly resources: readonly AuditedResource[];
   readonly #byType: ReadonlyMap<string, AuditedResource>;
   readonly #byEntity: ReadonlyMap<unknown, AuditedResource>;
-  readonly #readers: ReadonlyMap<string, SnapshotReader>;
+  readonly #readers = new Map<string, SnapshotReader>();
+  readonly #dataSource: DataSource;
 
   constructor(resources: readonly AuditedResource[], dataSource: DataSource) {
     this.resources = resources;
+    this.#dataSource = dataSource;
     this.#byType = new Map(resources.map((resource) => [resource.type, resource]));
     this.#byEntity = new Map(resources.map((resource) => [resource.entity, resource]));
-    this.#readers = new Map(resources.map((resource) => [resource.type, new SnapshotReader(resource, dataSource)]));
   }
 
   find(type: string): AuditedResource | undefined {
@@ -31,9 +32,14 @@ export class Registry {
     return this.#byEntity.get(target);
   }
 
-  reader(resource: { readonly type: string }): SnapshotReader {
-    const reader = this.#readers.get(resource.type);
-    if (!reader) throw new Error(`The audited resource ${resource.type} isn't registered: add it to the features.`);
+  reader({ type }: { readonly type: string }): SnapshotReader {
+    const known = this.#readers.get(type);
+    if (known) return known;
+    const resource = this.#byType.get(type);
+    if (!resource) throw new Error(`The audited resource ${type} isn't registered: add it to the features.`);
+    // Made when it is asked for: what is wrong with a declaration is the start's check to say, with all else.
+    const reader = new SnapshotReader(resource, this.#dataSource);
+    this.#readers.set(type, reader);
     return reader;
   }
 }

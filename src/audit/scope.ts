@@ -1,4 +1,5 @@
 import type { EntityMetadata, QueryRunner } from "typeorm";
+import { deepFreeze } from "./deep-freeze.js";
 import { AuditError } from "./errors.js";
 import type { AuditedResource } from "./resource.js";
 import type { RowLock, Snapshot } from "./snapshot.js";
@@ -72,7 +73,7 @@ export class AuditScope {
    * is recorded with entries of their own. Ids that no row has may be given where the resolver creates them.
    *
    * @param cause the named id that brings it about; the operation's first where it isn't said
-   * @returns the rows' entities, frozen, in the order of their ids
+   * @returns the entities of the rows that stand, frozen, in the order of the ids given
    * @throws AuditError LIMIT_EXCEEDED beyond a thousand rows
    */
   async touch<Entity extends object>(
@@ -88,9 +89,15 @@ export class AuditScope {
       );
     const reader = this.registry.reader(resource);
     const found = await reader.read(this.runner, this.tenantId, fresh, "all", this.lock);
-    for (const id of fresh)
-      this.#touched.set(keyOf(resource, id), { resource, id, prior: found.get(id) ?? null, cause, depth: this.depth });
-    return [...found.values()].map(({ entity }) => entity as Entity);
+    for (const id of fresh) {
+      const prior = found.get(id) ?? null;
+      deepFreeze(prior?.entity);
+      this.#touched.set(keyOf(resource, id), { resource, id, prior, cause, depth: this.depth });
+    }
+    return [...new Set(ids)].flatMap((id) => {
+      const prior = this.#touched.get(keyOf(resource, id))?.prior;
+      return prior ? [prior.entity as Entity] : [];
+    });
   }
 
   get touched(): readonly Omit<Touched, "depth">[] {

@@ -6,9 +6,20 @@ import { refuse } from "./refusals.js";
 /** A field of a megabyte has to reach its resolver, which says what becomes of it. */
 const largestBody = "2mb";
 
+/** What body-parser hands on, status and type included. */
+class UnreadableBody extends Error {
+  constructor(
+    readonly status: number,
+    readonly type: string,
+  ) {
+    super("The body isn't UTF-8.");
+  }
+}
+
 /** A decoder replaces what isn't UTF-8 by U+FFFD, silently: another text would be stored than was sent. */
 function requireUtf8(_request: IncomingMessage, _response: ServerResponse, body: Buffer, encoding: string): void {
-  if (encoding !== "utf-8" || !isUtf8(body)) throw new Error("The body isn't UTF-8.");
+  if (encoding !== "utf-8") throw new UnreadableBody(415, "charset.unsupported");
+  if (!isUtf8(body)) throw new UnreadableBody(400, "entity.verify.failed");
 }
 
 /** Whether a body comes with the request: RFC 9112, 6.3. */

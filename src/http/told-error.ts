@@ -74,14 +74,11 @@ function variableError({ variable }: VariableDefinitionNode, problem: FieldProbl
 function requestError(error: GraphQLError, unforeseen: (error: unknown) => string): ToldError {
   const code = codeOf(error);
   switch (code) {
-    case "GRAPHQL_PARSE_FAILED":
-      // graphql-js says so in words alone.
-      if (/^Syntax Error: Document contains more that \d+ tokens/.test(error.message))
-        return {
-          message: "The document has too many tokens; send fewer fields, or values as variables.",
-          code: "LIMIT_EXCEEDED",
-        };
+    case "GRAPHQL_PARSE_FAILED": {
+      const tooLong = tooLongToParse(error);
+      if (tooLong !== null) return { message: tooLong, code: "LIMIT_EXCEEDED" };
       return { message: withoutToken(error.message), code };
+    }
     case "GRAPHQL_VALIDATION_FAILED":
       if (error.extensions["validationErrorCode"] === "MAX_RECURSIVE_SELECTIONS_EXCEEDED")
         return { message: error.message, code: "LIMIT_EXCEEDED" };
@@ -94,6 +91,14 @@ function requestError(error: GraphQLError, unforeseen: (error: unknown) => strin
     default:
       return { message: error.message, code, ...fieldsOf(error) };
   }
+}
+
+/** What graphql-js, which has no code for it, says by a message or by running out of stack. */
+function tooLongToParse({ message, originalError }: GraphQLError): string | null {
+  if (/^Syntax Error: Document contains more that \d+ tokens/.test(message))
+    return "The document has too many tokens; send fewer fields, or values as variables.";
+  const cause = originalError instanceof GraphQLError ? originalError.originalError : originalError;
+  return cause instanceof RangeError ? "The document is nested too deeply." : null;
 }
 
 const quotesValue = ({ nodes }: GraphQLError): boolean =>

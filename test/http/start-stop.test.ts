@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { startInVain, startServer, type TestServer } from "../support/server.js";
 import { readLog } from "../support/log.js";
+import { unguarded } from "../support/unguarded.js";
 import { until } from "../support/until.js";
 
 const createGroup = `mutation ($name: String!) { createGroup(input: { name: $name }) { id } }`;
@@ -63,7 +64,7 @@ describe("the start and the stop of the server", () => {
 
   it("refuses to serve where its login could alter the log, naming what to run", async () => {
     const { username } = new URL(database.apiUrl);
-    await query(database.adminUrl, `grant update, delete on audit.entry to ${username}`);
+    await unguarded(database, `grant update, delete on audit.entry to ${username}`);
     const { exit, stderr } = await startInVain({ database });
     expect(exit?.code).toBe(78);
     expect(stderr).toMatch(/UPDATE/);

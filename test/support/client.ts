@@ -47,9 +47,7 @@ export function useClient(options: Omit<ServerOptions, "database"> = {}): Client
 }
 
 /** Opens the superuser's own transaction, which holds what it locks until it is ended. */
-export async function holdTransaction(
-  database: TestDatabase,
-): Promise<{
+export async function holdTransaction(database: TestDatabase): Promise<{
   sql(text: string, values?: unknown[]): Promise<unknown[]>;
   commit(): Promise<void>;
   rollback(): Promise<void>;

@@ -79,7 +79,10 @@ export async function readLog(
   );
   const entries: ReadEntry[] = [];
   for (let after: string | null = null; ;) {
-    const { data, errors }: { data: Answer | null | undefined; errors: unknown } = await server.request<Answer>(query, { variables: { filter, after }, token });
+    const { data, errors }: { data: Answer | null | undefined; errors: unknown } = await server.request<Answer>(query, {
+      variables: { filter, after },
+      token,
+    });
     if (!data?.auditLogs) throw new Error(`The log could not be read: ${JSON.stringify(errors)}`);
     entries.push(...data.auditLogs.nodes);
     if (!data.auditLogs.pageInfo.hasNextPage) return entries;

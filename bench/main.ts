@@ -5,8 +5,11 @@ import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { startCluster } from "./cluster.js";
 import { progress } from "./progress.js";
+import { compareReads } from "./read/compare.js";
+import { readTables, readVerdicts } from "./read/report.js";
+import type { Verdict } from "./verdict.js";
 import { compareWrites } from "./write/compare.js";
-import { comparisons, writeTables, writeVerdicts, type Verdict } from "./write/report.js";
+import { comparisons, writeTables, writeVerdicts } from "./write/report.js";
 
 const { values: options } = parseArgs({
   options: {
@@ -15,10 +18,14 @@ const { values: options } = parseArgs({
     out: { type: "string", default: ".data/bench.json" },
   },
 });
+if (![undefined, "write", "read"].includes(options.only)) throw new Error("--only takes write or read.");
 
-const sizes = options.quick
-  ? { alternations: 3, requests: 200, warmUp: 300 }
-  : { alternations: 11, requests: 800, warmUp: 2_000 };
+const writeOptions = options.quick
+  ? { alternations: 3, requests: 200, warmUp: 500 }
+  : { alternations: 11, requests: 1_000, warmUp: 4_000 };
+const readOptions = options.quick
+  ? { alternations: 3, repeats: 2, sizes: [10_000, 50_000] as const }
+  : { alternations: 11, repeats: 5, sizes: [10_000, 1_000_000] as const };
 
 const cluster = await startCluster();
 // A signal ends the bench, and with it the server and the folder that it made.
@@ -30,27 +37,32 @@ const interrupted = new Promise<never>((_, reject) => {
 });
 
 try {
-  const verdicts: Verdict[] = [];
-  const result: Record<string, unknown> = {
-    at: new Date().toISOString(),
-    node: process.version,
-    postgresql: cluster.version,
-    cpus: cpus().length,
-    quick: options.quick,
-  };
-  if (options.only !== "read") {
-    const writes = await Promise.race([compareWrites(cluster, sizes), interrupted]);
-    console.log(writeTables(writes));
-    verdicts.push(...writeVerdicts(writes));
-    result["writes"] = { ...sizes, results: writes, comparisons: comparisons(writes) };
-  }
-  for (const { text, holds } of verdicts) console.log(`${holds ? "holds " : "FAILS "} ${text}`);
-  result["verdicts"] = verdicts;
-  await mkdir(dirname(options.out), { recursive: true });
-  await writeFile(options.out, `${JSON.stringify(result, null, 2)}\n`);
-  progress(`written to ${options.out}`);
+  const verdicts = await Promise.race([measure(), interrupted]);
   // So few alternations say nothing for certain.
   if (!options.quick && verdicts.some(({ holds }) => !holds)) process.exitCode = 1;
 } finally {
   await cluster.remove();
+}
+
+async function measure(): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  const machine = { node: process.version, postgresql: cluster.version, cpus: cpus().length };
+  const result: Record<string, unknown> = { at: new Date().toISOString(), quick: options.quick, ...machine };
+  if (options.only !== "read") {
+    const results = await compareWrites(cluster, writeOptions);
+    console.log(writeTables(results));
+    verdicts.push(...writeVerdicts(results));
+    result["writes"] = { ...writeOptions, results, comparisons: comparisons(results) };
+  }
+  if (options.only !== "write") {
+    const results = await compareReads(cluster, readOptions);
+    console.log(readTables(results, readOptions.sizes));
+    verdicts.push(...readVerdicts(results));
+    result["reads"] = { ...readOptions, results };
+  }
+  for (const { text, holds } of verdicts) console.log(`${holds ? "holds " : "FAILS "} ${text}`);
+  await mkdir(dirname(options.out), { recursive: true });
+  await writeFile(options.out, `${JSON.stringify({ ...result, verdicts }, null, 2)}\n`);
+  progress(`written to ${options.out}`);
+  return verdicts;
 }

@@ -74,27 +74,30 @@ export class Readiness {
     return { status, auditing: "strict", database: isEmbedded ? "embedded" : "external", parts };
   }
 
-  async #migrations(): Promise<ReadinessPart> {
-    let pending = 0;
-    const asked = await tried(async () => (pending = await this.#options.pendingMigrations()), "It can't be told");
-    return pending > 0 ? failed(`${String(pending)} are pending; start again with a login that may migrate.`) : asked;
+  #migrations(): Promise<ReadinessPart> {
+    return tried(async () => {
+      const pending = await this.#options.pendingMigrations();
+      return pending > 0 ? `${String(pending)} are pending; start again with a login that may migrate.` : null;
+    }, "Which are pending can't be told");
   }
 
-  async #partitions(): Promise<ReadinessPart> {
+  #partitions(): Promise<ReadinessPart> {
     const { reader, upkeep } = this.#options;
-    if (upkeep.lastError !== null) return failed(`They aren't kept ahead (${upkeep.lastError}).`);
-    let isFilled = false;
-    const asked = await tried(async () => (isFilled = await hasStrays(reader)), "It can't be told");
-    return isFilled
-      ? failed("Entries are in the DEFAULT partition; the daily upkeep, or a start, makes it their month's.")
-      : asked;
+    return tried(async () => {
+      if (upkeep.lastError !== null) return `They aren't kept ahead (${upkeep.lastError}).`;
+      const isFilled = await hasStrays(reader);
+      return isFilled
+        ? "Entries are in the DEFAULT partition; the daily upkeep, or a start, makes it their month's."
+        : null;
+    }, "Where entries are can't be told");
   }
 }
 
 const failed = (detail: string): ReadinessPart => ({ status: "failed", detail });
 const stopping = failed("It is stopping.");
 
-async function tried(work: () => Promise<unknown>, otherwise: string): Promise<ReadinessPart> {
+/** Looks, within the deadline. @param look answers what is wrong as a sentence, or throws */
+async function tried(look: () => Promise<unknown>, otherwise: string): Promise<ReadinessPart> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -102,8 +105,8 @@ async function tried(work: () => Promise<unknown>, otherwise: string): Promise<R
     }, deadline);
   });
   try {
-    await Promise.race([work(), late]);
-    return { status: "ok" };
+    const found = await Promise.race([look(), late]);
+    return typeof found === "string" ? failed(found) : { status: "ok" };
   } catch (error) {
     return failed(`${otherwise} (${reasonOf(error)}).`);
   } finally {

@@ -1,6 +1,7 @@
 import { arms, type Arm } from "../api/settings.js";
 import { ratios, spread, type Spread } from "../statistics.js";
 import { spreadText, table } from "../table.js";
+import type { Verdict } from "../verdict.js";
 import { armNames } from "./arms.js";
 import type { ArmResult, MutationResult } from "./compare.js";
 import type { Sample } from "./measure.js";
@@ -90,11 +91,6 @@ function medians(result: ArmResult): string[] {
     String(result.statements),
     result.wal.toFixed(0),
   ];
-}
-
-export interface Verdict {
-  readonly text: string;
-  readonly holds: boolean;
 }
 
 /** What is promised, a line each, and whether it holds. */

@@ -1,4 +1,4 @@
-import type { AttemptedField } from "./entry.js";
+import type { AttemptedField, JsonText } from "./entry.js";
 import type { AuditedResource } from "./resource.js";
 import { storable } from "./text.js";
 
@@ -16,13 +16,22 @@ export function attemptedFields(resource: AuditedResource, args: Readonly<Record
     const policy = Object.hasOwn(resource.fields, field) ? resource.fields[field] : undefined;
     if (!policy || policy.kind === "ignore" || value === undefined) return [];
     if (policy.kind === "secret") return [{ field, value: null, secret: true }];
-    return [{ field, value: JSON.stringify(value, storableMember), secret: false }];
+    return [{ field, value: canonical(value), secret: false }];
   });
 }
 
-function storableMember(_key: string, value: unknown): unknown {
-  if (typeof value === "string") return storable(value);
-  if (typeof value === "bigint") return value.toString();
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storable(key), inner as unknown]));
+/** Canonical as RFC 8785 has it, its keys in order: a digest of it tells what was asked, not how it was written. */
+function canonical(value: unknown): JsonText {
+  if (typeof value === "string") return JSON.stringify(storable(value));
+  if (typeof value === "bigint") return JSON.stringify(value.toString());
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  if ("toJSON" in value && typeof value.toJSON === "function") return canonical(value.toJSON());
+  const members = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  const texts = members.map(([key, inner]) => [storable(key), canonical(inner)] as const).sort(byKey);
+  return `{${texts.map(([key, text]) => `${JSON.stringify(key)}:${text}`).join(",")}}`;
 }
+
+/** Compares UTF-16 units, as RFC 8785 does. */
+const byKey = ([left]: readonly [string, string], [right]: readonly [string, string]): number =>
+  left < right ? -1 : left > right ? 1 : 0;

@@ -98,7 +98,7 @@ describe("entries in the DEFAULT partition", () => {
   it("are named by /readyz, and have a partition of their own after the next start", async () => {
     const database = await createDatabase();
     const server = await startServer({ database });
-    const reportOf = async ({ fetch }: TestServer) => (await (await fetch("/readyz")).json()) as Report;
+    const reportOf = async (asked: TestServer) => (await (await asked.fetch("/readyz")).json()) as Report;
     try {
       const [row] = await query<{ name: string }>(
         database.adminUrl,

@@ -143,6 +143,15 @@ describe("the start and the stop of the server", () => {
     expect(entries.map(({ resource }) => resource?.label ?? "").sort()).toEqual(committed.map(({ name }) => name));
   });
 
+  it("logs what nothing caught, and stops in order with 1", async () => {
+    const late = 'process.on("SIGUSR2",()=>{Promise.reject(new Error("nobody-waits"))})';
+    const server = await start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(late)}` });
+    process.kill(server.pid, "SIGUSR2");
+    expect(await server.exited).toEqual({ code: 1, signal: null });
+    expect(server.stderr()).toMatch(/"level":"fatal".*"message":"nobody-waits"/);
+    expect(await connections(database)).toBe(0);
+  });
+
   it("ends at once at a second signal", async () => {
     const server = await start();
     const token = await server.token({ tenant: "acme", roles: ["admin"] });

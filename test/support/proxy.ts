@@ -43,7 +43,9 @@ export async function startProxy(url: string): Promise<Proxy> {
       return proxied.href;
     },
     cut,
-    mend: async () => void (await listen(server, ownPort)),
+    mend: async () => {
+      await listen(server, ownPort);
+    },
     stop: cut,
   };
 }

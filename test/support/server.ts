@@ -15,6 +15,8 @@ export interface ServerOptions {
   readonly database?: TestDatabase | null;
   /** Over what is set otherwise; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Called once the process is there, long before it serves; `stderr` gives what it has said so far. */
+  readonly whileStarting?: (pid: number, stderr: () => string) => Promise<void>;
 }
 
 /** What a token says: by its claims' names, but for `subject`; whatever else is given stands in it as it is. */
@@ -134,7 +136,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const said = listen(child);
   const exited = ended(child);
   try {
-    const url = await readyUrl(child, said, exited);
+    const [url] = await Promise.all([
+      readyUrl(child, said, exited),
+      options.whileStarting?.(child.pid ?? 0, () => said.stderr),
+    ]);
     return serverOf(child, url, { database, dataDir, said, exited, undo });
   } catch (error) {
     child.kill("SIGKILL");

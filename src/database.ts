@@ -101,7 +101,8 @@ export async function keepPartitions(pool: pg.Pool): Promise<string[]> {
 function poolConfig(name: PoolName, url: string, settings: SessionSettings): pg.PoolConfig {
   const deadlines = name === "refusals" ? refusalDeadlines : servingDeadlines;
   const config = connectionConfig(url, `auditql ${name}`, deadlines, settings);
-  return { ...config, max: sizes[name], idleTimeoutMillis: idleDeadline };
+  // COMMIT goes out behind the entries without waiting for their answer.
+  return { ...config, max: sizes[name], idleTimeoutMillis: idleDeadline, pipeline: name === "api" };
 }
 
 function dataSource(name: PoolName, config: pg.PoolConfig, { entities, onError }: DatabaseOptions): DataSource {

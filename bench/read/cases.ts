@@ -7,17 +7,23 @@ export type Filter = Readonly<Record<string, unknown>>;
 export interface ReadCase {
   readonly name: string;
   readonly reader: ReaderName;
-  readonly filter: Filter;
+  /** Of a log with that many entries: where it says how long, then so that both logs have as many in it. */
+  readonly filter: (entries: number) => Filter;
   /** Page 1,000 of 50, or the last whole one where the log isn't as long. */
   readonly deep: boolean;
   /** Whether it is promised to take no more than one and a half times as long on the greater log. */
   readonly promised: boolean;
 }
 
-/** The greatest tenant, whose auditor reads, one of the least, and one that the log doesn't know. */
+/** The greatest tenant, whose auditor reads, a lesser one that fills a page still, and one that the log doesn't know. */
 export const GREATEST = "t001";
-const LEAST = "t200";
+const LESSER = "t020";
 const UNKNOWN = "t999";
+
+/** The log's months, and the part of its entries that is the greatest tenant's. */
+const MONTHS = 4;
+const GREATEST_SHARE = 0.17;
+const FEW = 20;
 
 const values = { common: COMMON, rare: RARE, absent: ABSENT } as const;
 type Kind = keyof typeof values;
@@ -43,10 +49,10 @@ export function readCases(): ReadCase[] {
   ]);
 }
 
-const ask = (reader: ReaderName, name: string, filter: Filter): ReadCase => ({
+const ask = (reader: ReaderName, name: string, filter: Filter | ReadCase["filter"]): ReadCase => ({
   name,
   reader,
-  filter,
+  filter: typeof filter === "function" ? filter : () => filter,
   deep: false,
   promised: true,
 });
@@ -65,21 +71,25 @@ function both(reader: ReaderName, first: Field, second: Field): ReadCase[] {
   return [...pair("common", "common"), ...pair("rare", "common"), ...pair("common", "rare"), ...pair("common", "absent")];
 }
 
-/** Of time: the last month but one, an hour, and a day long ago. */
+/** Of time: a month, as long as it takes for a few entries, and a day long ago. */
 function spans(reader: ReaderName): ReadCase[] {
   const now = new Date();
   const month = (ahead: number) => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead));
-  const hour = new Date(month(2).getTime() + 3_600_000);
   const range = (from: Date, to: Date) => ({ occurredAt: { from: from.toISOString(), to: to.toISOString() } });
+  const few = (entries: number) => {
+    const pace = (month(MONTHS).getTime() - month(0).getTime()) / entries;
+    const [middle, share] = [month(2).getTime(), reader === "tenant" ? GREATEST_SHARE : 1];
+    return range(new Date(middle), new Date(middle + (FEW * pace) / share));
+  };
   return [
     ask(reader, "occurredAt, a month", range(month(2), month(3))),
-    ask(reader, "occurredAt, an hour", range(month(2), hour)),
+    ask(reader, "occurredAt, some twenty entries", few),
     ask(reader, "occurredAt, a day long ago", range(new Date("2001-01-01"), new Date("2001-01-02"))),
   ];
 }
 
 const tenants = (): ReadCase[] => [
   ask("platform", "tenantId, the greatest", { tenantId: [GREATEST] }),
-  ask("platform", "tenantId, the least", { tenantId: [LEAST] }),
+  ask("platform", "tenantId, a lesser one", { tenantId: [LESSER] }),
   ask("platform", "tenantId, unknown", { tenantId: [UNKNOWN] }),
 ];

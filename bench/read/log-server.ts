@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import pg from "pg";
 import { connectionConfig } from "../../src/database/connection.js";
 import { ApiProcess } from "../api/api-process.js";
@@ -18,6 +19,7 @@ interface Page {
 const PAGE = 50;
 const MAX_PAGE = 200;
 const DEEP_PAGE = 1_000;
+const MAX_IDLE = 5_000;
 
 const query = (more: string) => `query Log($filter: AuditLogFilter, $first: Int, $after: String) {
   auditLogs(filter: $filter, first: $first, after: $after) {
@@ -33,6 +35,9 @@ const countQuery = query("totalCount { value isCapped }");
 
 /** A log of some size, the server that reads it, and a connection of the reader's login beside. */
 export class LogServer {
+  #socket: Socket | null = null;
+  #lastUse = 0;
+
   private constructor(
     readonly entries: number,
     private readonly api: ApiProcess,
@@ -40,7 +45,6 @@ export class LogServer {
     private readonly indexes: ReadonlyMap<string, string>,
     private readonly columns: string,
     private readonly tokens: Tokens,
-    private readonly socket: Awaited<ReturnType<typeof open>>,
   ) {}
 
   static async start(cluster: BenchCluster, entries: number, tokens: Tokens): Promise<LogServer> {
@@ -54,27 +58,27 @@ export class LogServer {
          and not attisdropped and has_column_privilege('audit.entry', attnum, 'select') order by attnum`,
     );
     const columns = rows.map(({ name }) => name).join(", ");
-    const socket = await open(api.port);
-    return new LogServer(entries, api, reader, await indexColumns(reader), columns, tokens, socket);
+    return new LogServer(entries, api, reader, await indexColumns(reader), columns, tokens);
   }
 
   /** Bytes of the question, ready to be sent; a deep page's hold its cursor. */
   async prepare(asked: ReadCase, counted: boolean): Promise<Buffer> {
     const after = asked.deep ? await this.#deepCursor(asked) : null;
-    return this.#request(asked.reader, asked.filter, { counted, after, first: PAGE });
+    return this.#request(asked.reader, asked.filter(this.entries), { counted, after, first: PAGE });
   }
 
   /** Milliseconds that the answer took. */
   async time(bytes: Buffer): Promise<number> {
+    const socket = await this.#connection();
     const sent = performance.now();
-    const body = await exchange(this.socket, bytes);
+    const body = await exchange(socket, bytes);
     const taken = performance.now() - sent;
     if (body.includes('"errors"')) throw new Error(`The server answered with an error: ${body.slice(0, 500)}`);
     return taken;
   }
 
   async page(bytes: Buffer): Promise<Page> {
-    const body = await exchange(this.socket, bytes);
+    const body = await exchange(await this.#connection(), bytes);
     const { data } = JSON.parse(body) as { data?: { auditLogs?: Page } | null };
     if (!data?.auditLogs) throw new Error(`The server answered with an error: ${body.slice(0, 500)}`);
     return data.auditLogs;
@@ -102,9 +106,19 @@ export class LogServer {
   }
 
   async stop(): Promise<void> {
-    this.socket.destroy();
+    this.#socket?.destroy();
     await this.reader.end();
     await this.api.stop();
+  }
+
+  /** The server closes connections that were idle for long. */
+  async #connection(): Promise<Socket> {
+    if (performance.now() - this.#lastUse > MAX_IDLE) {
+      this.#socket?.destroy();
+      this.#socket = null;
+    }
+    this.#lastUse = performance.now();
+    return (this.#socket ??= await open(this.api.port));
   }
 
   #request(
@@ -116,11 +130,11 @@ export class LogServer {
   }
 
   async #deepCursor({ reader, filter }: ReadCase): Promise<string | null> {
-    let [cursor, last]: (string | null)[] = [null, null];
+    let [cursor, last]: [string | null, string | null] = [null, null];
     for (let pages = DEEP_PAGE - 1; pages > 0; pages -= MAX_PAGE / PAGE) {
       const first = Math.min(pages * PAGE, MAX_PAGE);
       const after: string | null = cursor;
-      const { nodes, pageInfo } = await this.page(this.#request(reader, filter, { counted: false, after, first }));
+      const { nodes, pageInfo } = await this.page(this.#request(reader, filter(this.entries), { counted: false, after, first }));
       if (!pageInfo.hasNextPage) return nodes.length < PAGE ? last : cursor;
       [cursor, last] = [pageInfo.endCursor, cursor];
     }

@@ -5,7 +5,9 @@ import { storedValues, type StoredValues } from "./stored.js";
 /** The form of a row, so that a reader of old rows knows what they hold. */
 const FORMAT_VERSION = 1;
 
-type Columns = readonly (readonly [column: string, value: (entry: PendingEntry, stored: StoredValues) => unknown])[];
+/** Only what the client can send without fail: an INSERT that never left would not stop the COMMIT behind it. */
+type Value = string | number | Buffer | null;
+type Columns = readonly (readonly [column: string, value: (entry: PendingEntry, stored: StoredValues) => Value])[];
 
 /** Every column that the writer states. What the database stamps (id, time, transaction, login) it may not even name. */
 const columns: Columns = [
@@ -43,41 +45,48 @@ const columns: Columns = [
   ["cause_id", (entry) => entry.causeId],
 ];
 
-/** The protocol counts a statement's parameters with 16 bits; a hundred rows stay far below. */
-const MAX_ROWS = 100;
+/** The everyday sizes stay prepared on the connection. */
+const MAX_PREPARED_ROWS = 2;
 
-/** Writes a batch with one INSERT (one for each hundred), and returns the ids that the database gave, in order. */
+/**
+ * Writes entries with one INSERT, which the client has been given when this returns its promise: the ids, in order.
+ *
+ * The statement itself fails where not every row was taken: a trigger that returns NULL swallows one without an error,
+ * and COMMIT may be on its way already.
+ */
 export async function insertEntries(client: ClientBase, entries: readonly PendingEntry[]): Promise<string[]> {
-  const ids: string[] = [];
-  for (let start = 0; start < entries.length; start += MAX_ROWS)
-    ids.push(...(await insertBatch(client, entries.slice(start, start + MAX_ROWS))));
-  return ids;
-}
-
-async function insertBatch(client: ClientBase, entries: readonly PendingEntry[]): Promise<string[]> {
   const values = entries.flatMap((entry) => {
     const stored = storedValues(entry);
     return columns.map(([, value]) => value(entry, stored));
   });
   const text = insertText(entries.length);
-  // Only the everyday sizes stay prepared on the connection.
-  const name = entries.length <= 2 ? `audit:insert:${String(entries.length)}` : undefined;
-  const { rows } = await client.query<{ id: string; ordinal: number }>({ text, values, ...(name && { name }) });
-  // A trigger that returns NULL, or a rule, swallows a row without an error.
-  if (rows.length !== entries.length)
-    throw new Error(`The log took ${String(rows.length)} of ${String(entries.length)} entries: look for a rule on it.`);
-  const idByOrdinal = new Map(rows.map((row) => [row.ordinal, row.id]));
-  return entries.map((entry) => idByOrdinal.get(entry.ordinal) ?? missing(entry));
+  const name = entries.length <= MAX_PREPARED_ROWS ? `audit:insert:${String(entries.length)}` : undefined;
+  const { rows } = await client.query<{ ids: string[]; ordinals: number[] }>({ text, values, ...(name && { name }) });
+  const [{ ids, ordinals } = { ids: [], ordinals: [] }] = rows;
+  return entries.map(({ ordinal }) => ids[ordinals.indexOf(ordinal)] ?? missing(ordinal));
 }
 
-function missing(entry: PendingEntry): never {
-  throw new Error(`The log gave no id for the entry with ordinal ${String(entry.ordinal)}.`);
+function missing(ordinal: number): never {
+  throw new Error(`The log gave no id for the entry with ordinal ${String(ordinal)}.`);
 }
+
+const texts = new Map<number, string>();
 
 function insertText(rows: number): string {
+  const text = texts.get(rows) ?? composedText(rows);
+  if (rows <= MAX_PREPARED_ROWS) texts.set(rows, text);
+  return text;
+}
+
+function composedText(rows: number): string {
   const tuples = Array.from({ length: rows }, (_, row) => {
     const parameters = columns.map((_column, column) => `$${String(row * columns.length + column + 1)}`);
     return `(${parameters.join(", ")})`;
   });
-  return `insert into audit.entry (${columns.map(([name]) => name).join(", ")}) values ${tuples.join(", ")} returning id, ordinal`;
+  // A division by zero is the cheapest way to fail that an expression has.
+  return `
+    with written as (
+      insert into audit.entry (${columns.map(([name]) => name).join(", ")}) values ${tuples.join(", ")} returning id, ordinal
+    )
+    select array_agg(id) as ids, array_agg(ordinal) as ordinals, 1 / (count(*) = ${String(rows)})::int as complete from written`;
 }

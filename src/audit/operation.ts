@@ -71,8 +71,8 @@ export class Operation {
       const result = await this.resolve(this.#resolverContext(scope, prior));
       const { response, staged } = await this.#compare(scope, prior, result);
       scope.staged = staged;
-      await runner.commitTransaction();
-      return { response, staged, entryIds: scope.entryIds, afterCommit: this.#afterCommit };
+      const entryIds = await commit(runner, scope);
+      return { response, staged, entryIds, afterCommit: this.#afterCommit };
     } catch (error) {
       await rollBack(runner);
       throw error;
@@ -204,6 +204,15 @@ export class Operation {
         throw new Error(`${this.field.name} returned ${id}, which its arguments don't name.`);
     }
   }
+}
+
+/** Commits, and gives the ids of the entries that stand with it. What the INSERT answered goes before what COMMIT did. */
+async function commit(runner: QueryRunner, scope: AuditScope): Promise<readonly string[]> {
+  const [committed] = await Promise.allSettled([runner.commitTransaction()]);
+  const ids = await scope.writing?.ids;
+  if (committed.status === "rejected") throw committed.reason;
+  if (!ids) throw new Error("The transaction was committed without its entries: is the audit subscriber there?");
+  return ids;
 }
 
 /** A row lock holds nothing where no row stands; these hold the places of rows to come, in one order for all. */

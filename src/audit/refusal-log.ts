@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
 import type { AuditObserver } from "./observer.js";
-import { writeStaged, type StagedEntry } from "./write-staged.js";
+import { sendStaged, type StagedEntry } from "./write-staged.js";
 
 /**
  * Writes the entries of attempts that came to nothing, on connections of their own: the operation's has rolled back.
@@ -30,7 +30,8 @@ export class RefusalLog {
     let broken: Error | undefined;
     try {
       await client.query("begin");
-      const ids = await writeStaged(client, staged);
+      const { ids: sent } = await sendStaged(client, staged);
+      const ids = await sent;
       await client.query("commit");
       return ids;
     } catch (error) {

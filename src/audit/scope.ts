@@ -4,7 +4,7 @@ import { AuditError } from "./errors.js";
 import type { AuditedResource } from "./resource.js";
 import type { RowLock, Snapshot } from "./snapshot.js";
 import type { Registry } from "./registry.js";
-import type { StagedEntry } from "./write-staged.js";
+import type { StagedEntry, Writing } from "./write-staged.js";
 
 /** Rows that an operation changes beside those its arguments name, with what they were. */
 interface Touched {
@@ -33,8 +33,8 @@ export class AuditScope {
   depth = 0;
   /** Set by the wrapper once every entry is staged: nothing commits before. */
   staged: readonly StagedEntry[] | null = null;
-  /** The ids that the database gave, in the order of the staged entries. */
-  entryIds: readonly string[] = [];
+  /** Set by the subscriber once the entries have been sent, before COMMIT is. */
+  writing: Writing | null = null;
 
   readonly #touched = new Map<string, Touched>();
 

@@ -16,12 +16,15 @@ import { AuditError } from "./errors.js";
 import type { AuditObserver } from "./observer.js";
 import type { Registry } from "./registry.js";
 import { scopeOf, type AuditScope } from "./scope.js";
-import { writeStaged, type StagedEntry } from "./write-staged.js";
+import { sqlState } from "./translate-error.js";
+import { sendStaged, type StagedEntry, type Writing } from "./write-staged.js";
 
 /**
  * Writes the scope's entries as the last statement of its transaction, and refuses what TypeORM's listeners see of
- * writes outside one. It fails closed: what it can't write rolls the operation back. Since the INSERT comes last and
- * succeeds only in a sound transaction, COMMIT can't silently become a ROLLBACK behind it.
+ * writes outside one. It fails closed: what it can't write rolls the operation back.
+ *
+ * Where the connection pipelines, COMMIT goes out behind the INSERT without waiting for its answer. Behind a refused
+ * INSERT the server makes a ROLLBACK of it, and says so to nobody: the INSERT's own answer decides, `scope.writing.ids`.
  *
  * Push an instance to `dataSource.subscribers` after `initialize()`: a class given in the options is dropped silently.
  */
@@ -45,7 +48,7 @@ export class AuditSubscriber implements EntitySubscriberInterface {
     if (!scope || scope.depth > 1 || scope.exempt) return;
     if (scope.staged === null)
       throw new Error("The resolver committed the operation's own transaction: leave that to the wrapper.");
-    scope.entryIds = await this.#write(scope, scope.staged);
+    scope.writing = await this.#send(scope, scope.staged);
   }
 
   afterTransactionCommit({ queryRunner }: TransactionCommitEvent): void {
@@ -97,21 +100,30 @@ export class AuditSubscriber implements EntitySubscriberInterface {
     scope.guard(metadata, fields);
   }
 
-  async #write(scope: AuditScope, staged: readonly StagedEntry[]): Promise<string[]> {
-    const client = (await scope.runner.connect()) as PoolClient;
+  async #send(scope: AuditScope, staged: readonly StagedEntry[]): Promise<Writing> {
     const begun = performance.now();
-    try {
-      return await writeStaged(client, staged);
-    } catch (cause) {
-      this.#observer.writeFailed(
-        cause,
-        staged.map(({ entry }) => entry),
-      );
-      throw new AuditError("AUDIT_UNAVAILABLE", "The log can't be written, so nothing was changed. Try again later.", {
-        cause,
-      });
-    } finally {
+    const entries = staged.map(({ entry }) => entry);
+    const fail = (cause: unknown): never => {
+      this.#observer.writeFailed(cause, entries);
+      // Where the connection broke, COMMIT may have been carried out all the same.
+      throw sqlState(cause) === null ? cause : cannotBeWritten(cause);
+    };
+    const done = () => {
       this.#observer.wrote((performance.now() - begun) / 1000);
+    };
+    try {
+      const { ids } = await sendStaged((await scope.runner.connect()) as PoolClient, staged);
+      const checked = ids.catch(fail).finally(done);
+      checked.catch(() => undefined);
+      return { ids: checked };
+    } catch (cause) {
+      done();
+      return fail(cause);
     }
   }
+}
+
+function cannotBeWritten(cause: unknown): AuditError {
+  const message = "The log can't be written, so nothing was changed. Try again later.";
+  return new AuditError("AUDIT_UNAVAILABLE", message, { cause });
 }

@@ -88,7 +88,8 @@ function unavailable(cause: unknown): AuditError {
   return new AuditError(away[0], away[1], { cause });
 }
 
-function sqlState(error: unknown): string | null {
+/** PostgreSQL's code of an error, or of what caused it; null where the error isn't the database's. */
+export function sqlState(error: unknown): string | null {
   if (!(error instanceof Error)) return null;
   const { code } = error as { code?: unknown };
   return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : sqlState(error.cause ?? driverError(error));

@@ -129,6 +129,21 @@ describe("a log that can't be written", () => {
     expect(code(await rename(id, "logged"))).toBeUndefined();
   });
 
+  it("can't swallow an entry without its change: what was meant to go with it is rolled back", async () => {
+    const id = await newDevice();
+    await client.sql("grant create on schema public to audit_guard");
+    await client.sql(`set role audit_guard;
+      create function public.swallow() returns trigger language plpgsql as $$ begin return null; end $$;
+      create trigger a_swallow before insert on audit.entry for each row execute function public.swallow()`);
+    try {
+      const answer = await rename(id, "unlogged");
+      expect(code(answer)).toBe("AUDIT_UNAVAILABLE");
+      expect(await nameOf(id)).toBe("before");
+    } finally {
+      await client.sql("set role audit_guard; drop trigger a_swallow on audit.entry; drop function public.swallow()");
+    }
+  });
+
   it("is waited for a bounded time, and nothing is changed", async () => {
     const id = await newDevice();
     const holder = await holdTransaction(client.database);

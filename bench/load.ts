@@ -1,5 +1,4 @@
 import { connect, type Socket } from "node:net";
-import { ascending, percentile } from "./statistics.js";
 
 export interface Load {
   readonly port: number;
@@ -12,7 +11,7 @@ export interface Load {
 
 export interface LoadResult {
   readonly seconds: number;
-  /** Milliseconds from the request's first byte to the answer's last, ascending. */
+  /** Milliseconds from the request's first byte to the answer's last. */
   readonly latencies: readonly number[];
 }
 
@@ -56,14 +55,11 @@ export async function drive({ port, requests, connections, request }: Load): Pro
   };
   try {
     await Promise.all(sockets.map(work));
-    return { seconds: (performance.now() - begun) / 1_000, latencies: ascending(latencies) };
+    return { seconds: (performance.now() - begun) / 1_000, latencies };
   } finally {
     for (const socket of sockets) socket.destroy();
   }
 }
-
-export const p50 = ({ latencies }: LoadResult): number => percentile(latencies, 50);
-export const p95 = ({ latencies }: LoadResult): number => percentile(latencies, 95);
 
 /** Sends one request on a connection of its own. */
 export async function ask(port: number, bytes: Buffer): Promise<unknown> {

@@ -87,6 +87,8 @@ const functions = `
     new.xact_id := pg_catalog.pg_current_xact_id();
     new.database_user := session_user;
     new.application_name := pg_catalog.current_setting('application_name');
+    new.occurred_at := audit.id_time(new.id);
+    new.resource_label_folded := audit.fold(new.resource_label);
     return new;
   end
   $$;

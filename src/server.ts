@@ -7,7 +7,7 @@ import type { GraphQLSchema } from "graphql";
 import type { EntityManager } from "typeorm";
 import type { AuditLog } from "./audit/read/resolver.js";
 import type { Verifier } from "./auth.js";
-import { callerUnknown, createApollo, type RequestContext } from "./http/apollo.js";
+import { callerUnknown, createApollo } from "./http/apollo.js";
 import { serveGraphiql } from "./http/graphiql.js";
 import { health } from "./http/health.js";
 import { jsonBody } from "./http/json-body.js";
@@ -15,12 +15,13 @@ import { answerErrors, answerNonsense, notFound } from "./http/refusals.js";
 import { RefusalNotes } from "./http/refusal-notes.js";
 import { ReplicaLag } from "./http/replica-lag.js";
 import { nameRequest, requestOrigin } from "./http/request-origin.js";
+import type { RequestContext } from "./http/request-plugin.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
 import type { Readiness } from "./readiness.js";
 import type { Telemetry } from "./telemetry.js";
 
-export type { RequestContext } from "./http/apollo.js";
+export type { RequestContext } from "./http/request-plugin.js";
 
 /** What is served, and what it needs. */
 export interface ServerParts {
@@ -74,11 +75,12 @@ export async function createApiServer(parts: ServerParts): Promise<ApiServer> {
   return { listen: (host, port) => listen(server, host, port), stop: () => apollo.stop() };
 }
 
-function contextOf({ verifier, manager, auditLog }: ServerParts, notes: RefusalNotes) {
+function contextOf({ verifier, manager, auditLog, log }: ServerParts, notes: RefusalNotes) {
   return async ({ req }: { readonly req: express.Request }): Promise<RequestContext> => {
     const { caller, unavailable, cause } = await verifier.verify(req.headers.authorization);
     const origin = requestOrigin(req);
     if (unavailable) {
+      log.warn({ requestId: origin.requestId, error: cause }, "the issuer's keys can't be had");
       notes.note(origin, ["UNAVAILABLE"]);
       throw callerUnknown(cause);
     }

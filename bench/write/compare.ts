@@ -5,12 +5,13 @@ import { arms, type Arm } from "../api/settings.js";
 import { shuffled } from "../statistics.js";
 import { tokenMaker } from "../tokens.js";
 import { startArm, TENANTS, type ArmServer } from "./arms.js";
-import { measure, type Sample } from "./measure.js";
+import { Stretches, type Sample } from "./measure.js";
 import { mutations, RequestMaker, type MeasuredMutation } from "./mutations.js";
 
 export interface WriteOptions {
   readonly alternations: number;
-  /** A stretch's, of one mutation on one server. */
+  /** How many stretches an alternation has of each mutation on each server, and how many requests each of those. */
+  readonly stretches: number;
   readonly requests: number;
   readonly warmUp: number;
 }
@@ -57,7 +58,7 @@ async function warmUp(servers: readonly ArmServer[], maker: RequestMaker, reques
   for (const server of servers)
     for (const mutation of mutations) {
       progress(`writes: warming up ${server.arm}, ${mutation.name}`);
-      await measure(server, mutation, maker, requests, cluster.postmaster);
+      await new Stretches(server, mutation, maker, cluster.postmaster).add(requests);
     }
 }
 
@@ -67,18 +68,21 @@ const keyOf = ({ name }: MeasuredMutation, arm: Arm): string => `${name} ${arm}`
 async function alternate(
   servers: readonly ArmServer[],
   maker: RequestMaker,
-  { alternations, requests }: WriteOptions,
-  cluster: BenchCluster,
+  { alternations, stretches, requests }: WriteOptions,
+  { postmaster }: BenchCluster,
 ): Promise<Samples> {
   const samples = new Map<string, Sample[]>();
   for (let round = 1; round <= alternations; round++) {
     progress(`writes: alternation ${String(round)} of ${String(alternations)}`);
-    for (const mutation of mutations)
-      for (const server of shuffled(servers)) {
-        const sample = await measure(server, mutation, maker, requests, cluster.postmaster);
-        const key = keyOf(mutation, server.arm);
-        samples.set(key, [...(samples.get(key) ?? []), sample]);
-      }
+    for (const mutation of mutations) {
+      const parts = servers.map((server) => ({
+        key: keyOf(mutation, server.arm),
+        part: new Stretches(server, mutation, maker, postmaster),
+      }));
+      for (let stretch = 0; stretch < stretches; stretch++)
+        for (const { part } of shuffled(parts)) await part.add(requests);
+      for (const { key, part } of parts) samples.set(key, [...(samples.get(key) ?? []), part.sample()]);
+    }
   }
   return samples;
 }

@@ -1,5 +1,6 @@
 import { clusterCpu } from "../cpu.js";
-import { drive, p50, p95 } from "../load.js";
+import { drive } from "../load.js";
+import { ascending, percentile } from "../statistics.js";
 import type { ArmServer } from "./arms.js";
 import type { MeasuredMutation, RequestMaker } from "./mutations.js";
 
@@ -17,32 +18,44 @@ export interface Sample {
 
 export const CONNECTIONS = 8;
 
-/**
- * Sends a number of requests to one server while all others rest, so that whatever the cluster's processes use
- * meanwhile is its.
- */
-export async function measure(
-  { api, rows }: ArmServer,
-  mutation: MeasuredMutation,
-  maker: RequestMaker,
-  requests: number,
-  postmaster: number,
-): Promise<Sample> {
-  const [databaseBefore, apiBefore] = [await clusterCpu(postmaster), await api.cpu()];
-  const result = await drive({
-    port: api.port,
-    requests,
-    connections: CONNECTIONS,
-    request: () => maker.next(mutation, rows),
-  });
-  const apiCpu = ((await api.cpu()) - apiBefore) / requests;
-  const databaseCpu = ((await clusterCpu(postmaster)) - databaseBefore) / requests;
-  return {
-    requestsPerSecond: requests / result.seconds,
-    p50: p50(result),
-    p95: p95(result),
-    apiCpu,
-    databaseCpu,
-    cpu: apiCpu + databaseCpu,
-  };
+/** One server's part of one alternation: it is made of several stretches, so that all servers meet the same weather. */
+export class Stretches {
+  #requests = 0;
+  #seconds = 0;
+  #apiCpu = 0;
+  #databaseCpu = 0;
+  readonly #latencies: number[] = [];
+
+  constructor(
+    private readonly server: ArmServer,
+    private readonly mutation: MeasuredMutation,
+    private readonly maker: RequestMaker,
+    private readonly postmaster: number,
+  ) {}
+
+  /** Sends requests while all other servers rest, so that whatever the cluster's processes use meanwhile is for them. */
+  async add(requests: number): Promise<void> {
+    const { api, rows } = this.server;
+    const [databaseBefore, apiBefore] = [await clusterCpu(this.postmaster), await api.cpu()];
+    const request = () => this.maker.next(this.mutation, rows);
+    const { seconds, latencies } = await drive({ port: api.port, requests, connections: CONNECTIONS, request });
+    this.#apiCpu += (await api.cpu()) - apiBefore;
+    this.#databaseCpu += (await clusterCpu(this.postmaster)) - databaseBefore;
+    this.#requests += requests;
+    this.#seconds += seconds;
+    this.#latencies.push(...latencies);
+  }
+
+  sample(): Sample {
+    const sorted = ascending(this.#latencies);
+    const [apiCpu, databaseCpu] = [this.#apiCpu / this.#requests, this.#databaseCpu / this.#requests];
+    return {
+      requestsPerSecond: this.#requests / this.#seconds,
+      p50: percentile(sorted, 50),
+      p95: percentile(sorted, 95),
+      apiCpu,
+      databaseCpu,
+      cpu: apiCpu + databaseCpu,
+    };
+  }
 }

@@ -47,7 +47,10 @@ const APPLIED = "auditApplied";
  * what they refuse; a second call changes nothing.
  *
  * @example
- * applyAudit(withAuditDirectives(await buildSchema({ resolvers })), runtime);
+ * const audited = applyAudit(schema, runtime);
+ * audited.getMutationType()?.getFields()["openDoor"]?.extensions; // { auditApplied: true }
+ * applyAudit(audited, runtime).getMutationType()?.getFields()["openDoor"]?.resolve ===
+ *   audited.getMutationType()?.getFields()["openDoor"]?.resolve; // true
  */
 export function applyAudit(schema: GraphQLSchema, runtime: AuditRuntime): GraphQLSchema {
   const wrap = (config: Config, name: string, isMutation: boolean): Config => {

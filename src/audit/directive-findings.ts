@@ -144,7 +144,7 @@ function resultPathProblem(field: Field, path: readonly string[], action: readon
 const isId = (type: GraphQLType): boolean => type === GraphQLID || (isNonNullType(type) && type.ofType === GraphQLID);
 const isIdOrList = (type: GraphQLType): boolean => {
   const nullable = getNullableType(type);
-  return isId(nullable) || (isListType(nullable) && isId(nullable.ofType as GraphQLType));
+  return isId(nullable) || (isListType(nullable) && isId(nullable.ofType));
 };
 
 function suggestion(field: Field): string {

@@ -23,8 +23,14 @@ export interface AuditedDirective {
   readonly id: string;
 }
 
-/** The roles that the application knows, as the schema names them. */
+/** One of {@link roles}. */
 export type Role = "MEMBER" | "ADMIN" | "AUDITOR" | "PLATFORM_AUDITOR";
+/**
+ * The roles that the application knows, as the schema names them.
+ *
+ * @example
+ * roles.includes("AUDITOR"); // true
+ */
 export const roles: readonly Role[] = ["MEMBER", "ADMIN", "AUDITOR", "PLATFORM_AUDITOR"];
 
 const names = (values: string | readonly string[]) => (typeof values === "string" ? values : `[${values.join(", ")}]`);

@@ -2,21 +2,47 @@
  * The terms of the log. Nothing here does anything; everything else speaks in these words.
  */
 
-/** What a call did to a resource. */
+/**
+ * What a call did to a resource.
+ *
+ * @example
+ * auditActions; // ["CREATE", "UPDATE", "DELETE"]
+ */
 export const auditActions = ["CREATE", "UPDATE", "DELETE"] as const;
 export type AuditAction = (typeof auditActions)[number];
 
-/** How an attempt ended, as the transaction says, never as HTTP does. */
+/**
+ * How an attempt ended, as the transaction says, never as HTTP does.
+ *
+ * @example
+ * auditOutcomes; // ["SUCCESS", "FAILURE", "DENIED"]
+ */
 export const auditOutcomes = ["SUCCESS", "FAILURE", "DENIED"] as const;
 export type AuditOutcome = (typeof auditOutcomes)[number];
 
+/**
+ * What an actor can be. The last three have no id.
+ *
+ * @example
+ * actorTypes; // ["USER", "SERVICE", "SYSTEM", "DATABASE", "ANONYMOUS"]
+ */
 export const actorTypes = ["USER", "SERVICE", "SYSTEM", "DATABASE", "ANONYMOUS"] as const;
 export type ActorType = (typeof actorTypes)[number];
 
-/** The tenant, in the database alone, of what belongs to no tenant. No token can name it. */
+/**
+ * The tenant, in the database alone, of what belongs to no tenant. No token can name it.
+ *
+ * @example
+ * tenantPattern.test(PLATFORM_TENANT); // false
+ */
 export const PLATFORM_TENANT = "$platform";
 
-/** What a tenant may be called. */
+/**
+ * What a tenant may be called.
+ *
+ * @example
+ * ["acme", "north-2", "Acme", ""].filter((name) => tenantPattern.test(name)); // ["acme", "north-2"]
+ */
 export const tenantPattern = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 /** Who acted, as known when it was done. */
@@ -34,7 +60,12 @@ export interface Actor {
   readonly clientId: string | null;
 }
 
-/** Who acts where nobody could be verified: an entry names nothing that the credential claimed. */
+/**
+ * Who acts where nobody could be verified: an entry names nothing that the credential claimed.
+ *
+ * @example
+ * [anonymous.type, anonymous.id, anonymous.issuer]; // ["ANONYMOUS", null, null]
+ */
 export const anonymous: Actor = {
   type: "ANONYMOUS",
   id: null,

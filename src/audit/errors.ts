@@ -3,6 +3,9 @@ import { truncated } from "./text.js";
 
 /**
  * Every code that a client may see, with what it means. docs/errors.md has a section for each; a test compares the two.
+ *
+ * @example
+ * errorCodes.FORBIDDEN; // "The caller is known and may not do this."
  */
 export const errorCodes = {
   UNAUTHENTICATED: "No token was sent, or one that doesn't verify.",
@@ -17,6 +20,7 @@ export const errorCodes = {
   UNAVAILABLE: "Something that is needed can't be reached just now.",
   INTERNAL: "No one foresaw this; the id finds it in the server's log.",
 } as const;
+/** One of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
 
 /** One field of the input and what is wrong with it. */
@@ -36,6 +40,10 @@ interface AuditErrorOptions {
 /**
  * What a client is told: a code from the table and a message that says what happened and what to do.
  * The message is stored in the log too, so it must never hold a secret or a value of another tenant's.
+ *
+ * @example
+ * const error = new AuditError("CONFLICT", "A door with this code stands already: choose another.");
+ * error.extensions; // { code: "CONFLICT" }
  */
 export class AuditError extends GraphQLError {
   readonly code: ErrorCode;
@@ -52,13 +60,25 @@ export class AuditError extends GraphQLError {
   }
 }
 
-/** The arguments are wrong, in these fields. */
+/**
+ * The arguments are wrong, in these fields: each by its path, which `extensions.fields` tells the client.
+ *
+ * @example
+ * badUserInput([{ field: "input.code", message: "must have 4 digits" }]).message; // "The input isn't valid: input.code must have 4 digits."
+ */
 export function badUserInput(fields: readonly FieldProblem[], cause?: unknown): AuditError {
   const message = fields.map(({ field, message }) => `${field} ${message}`).join("; ");
   return new AuditError("BAD_USER_INPUT", `The input isn't valid: ${message}.`, { fields, cause });
 }
 
-/** What was named doesn't exist for this caller: a foreign tenant's id is a missing one. */
+/**
+ * What was named doesn't exist for this caller: a foreign tenant's id is a missing one. Naming the id tells the log which
+ * of several failed.
+ *
+ * @example
+ * const error = notFound("door", "d-7");
+ * [error.code, error.message, error.resourceId]; // ["NOT_FOUND", "There is no door d-7.", "d-7"]
+ */
 export function notFound(resourceType: string, resourceId: string, cause?: unknown): AuditError {
   return new AuditError("NOT_FOUND", `There is no ${resourceType} ${printable(resourceId)}.`, { resourceId, cause });
 }

@@ -6,7 +6,12 @@ export interface MutationDecision extends FieldDirectives {
   readonly name: string;
 }
 
-/** Every mutation of the schema with its directives, by name. */
+/**
+ * Every mutation of the schema with its directives, by name.
+ *
+ * @example
+ * mutationDecisions(schema).map(({ name, audited }) => `${name}: ${audited?.action.join() ?? "exempt"}`); // ["knock: exempt", "openDoor: UPDATE"]
+ */
 export function mutationDecisions(schema: GraphQLSchema): MutationDecision[] {
   return Object.values(schema.getMutationType()?.getFields() ?? {})
     .map((field) => ({

@@ -5,6 +5,10 @@ import { sendStaged, type StagedEntry } from "./write-staged.js";
 /**
  * Writes the entries of attempts that came to nothing, on connections of their own: the operation's has rolled back.
  * The pool is bounded and its waits have a deadline.
+ *
+ * @example
+ * const refusals = new RefusalLog(pool, observer);
+ * await refusals.write([]); // []
  */
 export class RefusalLog {
   constructor(

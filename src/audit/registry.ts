@@ -2,7 +2,14 @@ import type { DataSource } from "typeorm";
 import type { AuditedResource } from "./resource.js";
 import { SnapshotReader } from "./snapshot.js";
 
-/** The audited resources of one application, bound to its database. */
+/**
+ * The audited resources of one application, bound to its database.
+ *
+ * @example
+ * const registry = new Registry(resources, dataSource);
+ * registry.find("door")?.objectType; // "Door"
+ * registry.find("window"); // undefined
+ */
 export class Registry {
   readonly resources: readonly AuditedResource[];
   readonly #byType: ReadonlyMap<string, AuditedResource>;

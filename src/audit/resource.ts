@@ -9,9 +9,33 @@ export type FieldPolicy =
   | { readonly kind: "secret" }
   | { readonly kind: "ignore"; readonly reason: string };
 
+/**
+ * The field's values are kept, a list's in their order.
+ *
+ * @example
+ * track; // { kind: "track", as: "value" }
+ */
 export const track: FieldPolicy = { kind: "track", as: "value" };
+/**
+ * The field is a list whose order means nothing: kept sorted, each value once.
+ *
+ * @example
+ * trackSet; // { kind: "track", as: "set" }
+ */
 export const trackSet: FieldPolicy = { kind: "track", as: "set" };
+/**
+ * Only that the field changed is kept: neither value, salt nor digest.
+ *
+ * @example
+ * secret; // { kind: "secret" }
+ */
 export const secret: FieldPolicy = { kind: "secret" };
+/**
+ * Nothing of the field is kept, for a reason that the documentation tells.
+ *
+ * @example
+ * ignore("Churn: every knock changes it."); // { kind: "ignore", reason: "Churn: every knock changes it." }
+ */
 export const ignore = (reason: string): FieldPolicy => ({ kind: "ignore", reason });
 
 /** What of its own tenant's rows a caller may see: all, or those whose fields have these values. */

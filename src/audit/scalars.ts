@@ -144,7 +144,8 @@ function jsonOf(node: ValueNode, variables: Record<string, unknown>, depth: numb
     case Kind.VARIABLE:
       return checkedJson(variables[node.name.value] ?? null, depth);
     case Kind.ENUM:
-      throw new TypeError(`JSON has no name such as ${node.value}; a string stands in quotes.`);
+      // Without the name itself, which may be a secret whose quotes were forgotten.
+      throw new TypeError("JSON has no bare names; a text stands in quotes.");
   }
 }
 

@@ -11,6 +11,10 @@ const MAX_OPEN_SESSIONS = 10_000;
 /**
  * The sessions of one run of this process, one for each tenant, so that a tenant's numbers have no gaps and show nothing
  * of another's traffic. Beyond ten thousand tenants the one idle longest is closed; its next operation opens a new one.
+ *
+ * @example
+ * const sessions = new Sessions();
+ * ["acme", "acme", "globex"].map((tenant) => sessions.next(tenant).sequenceNumber); // [0n, 1n, 0n]
  */
 export class Sessions {
   readonly #open = new Map<string, { readonly id: string; next: bigint }>();

@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { AttemptedField, Change, JsonText, PendingEntry } from "./entry.js";
+import { randomOctets } from "./random-octets.js";
 
 /** The columns whose values a person may ask to erase, each with its slot in `salts`. Two more are kept free. */
 const FIXED_SLOTS = 10;
@@ -22,7 +23,7 @@ export interface StoredValues {
  */
 export function storedValues(entry: PendingEntry): StoredValues {
   const slots = FIXED_SLOTS + 2 * entry.changes.length + entry.attempted.length;
-  const salts = randomBytes(slots * SALT_BYTES);
+  const salts = randomOctets(slots * SALT_BYTES);
   const keeper = new Keeper(salts);
   const changes = entry.changes.map((change) => storedChange(change, keeper));
   const attempted = entry.attempted.map((field) => storedAttempt(field, keeper));

@@ -27,6 +27,9 @@ import { sendStaged, type StagedEntry, type Writing } from "./write-staged.js";
  * INSERT the server makes a ROLLBACK of it, and says so to nobody: the INSERT's own answer decides, `scope.writing.ids`.
  *
  * Push an instance to `dataSource.subscribers` after `initialize()`: a class given in the options is dropped silently.
+ *
+ * @example
+ * dataSource.subscribers.push(new AuditSubscriber(new Registry(resources, dataSource), observer));
  */
 export class AuditSubscriber implements EntitySubscriberInterface {
   readonly #registry: Registry;
@@ -112,7 +115,9 @@ export class AuditSubscriber implements EntitySubscriberInterface {
       this.#observer.wrote((performance.now() - begun) / 1000);
     };
     try {
-      const { ids } = await sendStaged((await scope.runner.connect()) as PoolClient, staged);
+      const client = (await scope.runner.connect()) as PoolClient;
+      writeTogether(client);
+      const { ids } = await sendStaged(client, staged);
       const checked = ids.catch(fail).finally(done);
       checked.catch(() => undefined);
       return { ids: checked };
@@ -121,6 +126,15 @@ export class AuditSubscriber implements EntitySubscriberInterface {
       return fail(cause);
     }
   }
+}
+
+/** Has the INSERT and the COMMIT behind it leave as one packet: each by its own wakes the server's process once more. */
+function writeTogether({ connection: { stream } }: PoolClient): void {
+  stream.cork();
+  // After the promises that are settled by now, COMMIT's among them.
+  process.nextTick(() => {
+    stream.uncork();
+  });
 }
 
 function cannotBeWritten(cause: unknown): AuditError {

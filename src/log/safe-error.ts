@@ -42,13 +42,17 @@ function describe(error: unknown, depth: number): SafeError {
   };
 }
 
-/** PostgreSQL's class 22 and parsers quote the value that they refuse; graphql-js quotes the document and the variables. */
+/**
+ * PostgreSQL's class 22 and parsers quote the value that they refuse, its RAISE and ASSERT say what their author liked, and
+ * graphql-js quotes the document and the variables.
+ */
 function quotes(error: Error): boolean {
   if (error instanceof AuditError) return false;
   if (error instanceof SyntaxError || error instanceof GraphQLError) return true;
-  const { code, driverError } = error as { readonly code?: unknown; readonly driverError?: unknown };
+  const { code, driverError, routine } = error as Error & Readonly<Record<string, unknown>>;
   // What an ORM says is what its driver said.
   if (driverError instanceof Error) return true;
+  if (typeof routine === "string" && routine.startsWith("exec_stmt_")) return true;
   return typeof code === "string" && /^22[0-9A-Z]{3}$/.test(code);
 }
 

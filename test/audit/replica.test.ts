@@ -31,7 +31,7 @@ describe("a replica that is two seconds behind, from which the log is read", { s
     until(
       async () => {
         const found = (await readLog(server, {})).filter(({ id }) => ids.includes(id));
-        return found.length === ids.length && found;
+        return found.length === ids.length ? found : null;
       },
       { what: `${ids.length} entries have reached the replica`, deadline: 10_000, interval: 100 },
     );

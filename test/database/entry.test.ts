@@ -51,10 +51,17 @@ describe("what the database stamps", () => {
   test("what even a superuser states of transaction and login doesn't survive", async () => {
     const rows = await session(database.adminUrl, async (client) => {
       await client.query(`begin; set local session_replication_role = replica`);
-      const { text, values } = insertOf({ xact_id: "3", database_user: "forged", application_name: "forged" });
+      const { text, values } = insertOf({
+        xact_id: "3",
+        database_user: "forged",
+        application_name: "forged",
+        occurred_at: "2001-01-01T00:00:00Z",
+        resource_label_folded: "forged",
+      });
       const inserted = await client.query<Columns>(
         `${text}, xact_id = pg_current_xact_id() as true_xact, database_user = session_user as true_user,
-          application_name <> 'forged' as true_name`,
+          application_name <> 'forged' as true_name, occurred_at = audit.id_time(id) as true_time,
+          resource_label_folded is not distinct from audit.fold(resource_label) as true_label`,
         values,
       );
       await client.query(`rollback`);

@@ -161,9 +161,10 @@ export class AuditLog {
   }
 }
 
+// A replica that has replayed no transaction since its start is no older than the checkpoint it began from.
 const selectLag = {
-  text: `select case when pg_is_in_recovery()
-    then extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8 end as lag`,
+  text: `select case when pg_is_in_recovery() then extract(epoch from clock_timestamp() - coalesce(
+    pg_last_xact_replay_timestamp(), (select checkpoint_time from pg_control_checkpoint())))::float8 end as lag`,
   values: [],
 };
 

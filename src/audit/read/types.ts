@@ -265,6 +265,13 @@ export class AuditCount {
   isCapped!: boolean;
 }
 
+/**
+ * Where a page lies, as Relay says it; the cursors are null where the page is empty.
+ *
+ * @example
+ * const last: PageInfo = { hasNextPage: false, hasPreviousPage: true, startCursor: "MTE", endCursor: "MTI" };
+ * last.hasNextPage; // false
+ */
 @ObjectType({ simpleResolvers: true })
 export class PageInfo {
   @Field(() => Boolean)

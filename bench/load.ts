@@ -101,8 +101,10 @@ export function exchange(socket: Socket, bytes: Buffer): Promise<string> {
       if (headEnd < 0) return;
       const head = received.toString("latin1", 0, headEnd);
       const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
-      if (!head.startsWith("HTTP/1.1 200") || length === undefined)
-        return end(new Error(`The server answered: ${received.toString("utf8").slice(0, 800)}`));
+      if (!head.startsWith("HTTP/1.1 200") || length === undefined) {
+        end(new Error(`The server answered: ${received.toString("utf8").slice(0, 800)}`));
+        return;
+      }
       const total = headEnd + HEAD_END.length + Number(length);
       if (received.length >= total) end(null, received.toString("utf8", headEnd + HEAD_END.length, total));
     });

@@ -2,6 +2,7 @@
 export {
   Arg,
   Ctx,
+  Extensions,
   Field,
   FieldResolver,
   ID,

@@ -127,7 +127,7 @@ async function provideApi(maker: LoginMaker, api: Access, notes: string[]): Prom
     await requireRestricted(api.setting, api.url, serving);
     return api.url;
   }
-  const url = await makeLogin(maker, serving);
+  const url = await makeLogin(maker, serving, rights.excess);
   const { place } = await requireRestricted("the login made to serve with", url, serving);
   notes.push(
     `${api.place.login} is too mighty to serve with (it ${rights.excess.join(", ")}): serving as ${place.login}, ` +

@@ -3,25 +3,27 @@ import type { SentStatement } from "./settings.js";
 
 /** Sees every statement that this process sends, only while it records: otherwise nothing stands in their way. */
 export class Recorder {
-  readonly #original = pg.Client.prototype.query;
+  readonly #client = pg.Client.prototype as unknown as { query: Query };
+  readonly #original = this.#client.query;
   #statements: SentStatement[] = [];
 
   start(): void {
     this.#statements = [];
     const note = (sent: unknown, values: unknown) => this.#statements.push(statementOf(sent, values));
-    const original = this.#original as (this: pg.Client, ...rest: unknown[]) => unknown;
-    const recording = function (this: pg.Client, ...rest: unknown[]): unknown {
+    const original = this.#original;
+    this.#client.query = function (...rest: unknown[]): unknown {
       note(rest[0], rest[1]);
       return original.apply(this, rest);
     };
-    pg.Client.prototype.query = recording as typeof pg.Client.prototype.query;
   }
 
   stop(): readonly SentStatement[] {
-    pg.Client.prototype.query = this.#original;
+    this.#client.query = this.#original;
     return this.#statements;
   }
 }
+
+type Query = (this: unknown, ...rest: unknown[]) => unknown;
 
 function statementOf(sent: unknown, values: unknown): SentStatement {
   if (typeof sent === "string") return { text: sent, values: Array.isArray(values) ? (values as unknown[]) : [] };

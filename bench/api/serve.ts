@@ -25,7 +25,9 @@ import { applyOneStatement } from "./one-statement.js";
 import type { ApiSettings } from "./settings.js";
 
 const complain = (message: string, error: unknown): void => {
-  process.stderr.write(`bench: ${message} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(
+    `bench: ${message} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
 };
 
 const observer: AuditObserver = {

@@ -68,7 +68,12 @@ function both(reader: ReaderName, first: Field, second: Field): ReadCase[] {
     if (left === null || right === null) return [];
     return [ask(reader, `${first} ${one} + ${second} ${other}`, { [first]: [left], [second]: [right] })];
   };
-  return [...pair("common", "common"), ...pair("rare", "common"), ...pair("common", "rare"), ...pair("common", "absent")];
+  return [
+    ...pair("common", "common"),
+    ...pair("rare", "common"),
+    ...pair("common", "rare"),
+    ...pair("common", "absent"),
+  ];
 }
 
 /** Of time: a month, as long as it takes for a few entries, and a day long ago. */

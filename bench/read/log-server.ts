@@ -134,7 +134,9 @@ export class LogServer {
     for (let pages = DEEP_PAGE - 1; pages > 0; pages -= MAX_PAGE / PAGE) {
       const first = Math.min(pages * PAGE, MAX_PAGE);
       const after: string | null = cursor;
-      const { nodes, pageInfo } = await this.page(this.#request(reader, filter(this.entries), { counted: false, after, first }));
+      const { nodes, pageInfo } = await this.page(
+        this.#request(reader, filter(this.entries), { counted: false, after, first }),
+      );
       if (!pageInfo.hasNextPage) return nodes.length < PAGE ? last : cursor;
       [cursor, last] = [pageInfo.endCursor, cursor];
     }

@@ -52,10 +52,10 @@ async function explain(client: pg.Client, text: string, values: readonly unknown
 const withinNode = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(withinNode)];
 
 function literal(value: unknown): string {
-  if (value === null) return "null";
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (value === null || typeof value === "number" || typeof value === "boolean") return String(value);
   if (Array.isArray(value)) return quoted(`{${value.map((each) => `"${escaped(String(each))}"`).join(",")}}`);
-  return quoted(String(value));
+  if (typeof value === "string") return quoted(value);
+  throw new TypeError("The log's statements have no value of another kind.");
 }
 
 const escaped = (text: string): string => text.replace(/["\\]/g, "\\$&");

@@ -37,7 +37,8 @@ const pairs: readonly (readonly [Arm, Arm])[] = [
 export function comparisons(results: readonly MutationResult[]): Comparison[] {
   return results.flatMap(({ mutation, arms: measured }) =>
     pairs.map(([arm, against]) => {
-      const ratio = (measure: Measure) => ratios(valuesOf(measured[arm], measure), valuesOf(measured[against], measure));
+      const ratio = (measure: Measure) =>
+        ratios(valuesOf(measured[arm], measure), valuesOf(measured[against], measure));
       return {
         mutation,
         arm,

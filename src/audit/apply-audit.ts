@@ -21,7 +21,7 @@ import { Operation, type OperationGround, type OperationProgress } from "./opera
 import type { AuditObserver } from "./observer.js";
 import type { RefusalLog } from "./refusal-log.js";
 import type { Sessions } from "./session.js";
-import { unstorablePaths } from "./text.js";
+import { truncated, unstorablePaths } from "./text.js";
 import { isSerializationFailure, translateError } from "./translate-error.js";
 import type { StagedEntry } from "./write-staged.js";
 
@@ -40,6 +40,9 @@ type Resolve = GraphQLFieldResolver<unknown, AuditContext, Arguments>;
 const MAX_TRIES = 4;
 const RETRY_MILLISECONDS = 20;
 const APPLIED = "auditApplied";
+/** A request can name so many keys of its own, and such long ones, that its answer would be many times its size. */
+const MOST_FIELDS_NAMED = 20;
+const LONGEST_PATH = 200;
 
 /**
  * Makes the directives work: wraps every mutation by its `@audited` or `@unaudited`, and every root field by its
@@ -148,9 +151,11 @@ async function untilSerialized<Result>(run: () => Promise<Result>): Promise<Resu
 }
 
 function refuseUnstorable(args: Arguments): void {
-  const paths = unstorablePaths(args, "");
+  const paths = unstorablePaths(args, "").slice(0, MOST_FIELDS_NAMED);
   if (paths.length > 0)
-    throw badUserInput(paths.map((path) => ({ field: path, message: "holds NUL or a lone surrogate" })));
+    throw badUserInput(
+      paths.map((path) => ({ field: truncated(path, LONGEST_PATH), message: "holds NUL or a lone surrogate" })),
+    );
 }
 
 /**

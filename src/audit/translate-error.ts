@@ -77,6 +77,7 @@ const tellings: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   "25P04": stopped,
   "08": away,
   "53": away,
+  "55000": away,
   "57P01": away,
   "57P02": away,
   "57P03": away,

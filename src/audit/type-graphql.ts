@@ -9,6 +9,7 @@ export {
   Args,
   Ctx,
   Directive,
+  Extensions,
   Field,
   FieldResolver,
   ID,

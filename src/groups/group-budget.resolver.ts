@@ -1,5 +1,5 @@
 import { Audited, Requires, type AuditContext, type MutationContext } from "../audit/index.js";
-import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from "../graphql.js";
+import { Arg, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from "../graphql.js";
 import { ownTenant } from "../tenant.js";
 import { uuidArgument } from "../validation.js";
 import { GroupBudget } from "./group-budget.entity.js";
@@ -15,6 +15,7 @@ export class GroupBudgetResolver {
     return context.manager.findOneBy(GroupBudget, key);
   }
 
+  @Extensions({ complexity: 10 })
   @FieldResolver(() => Group, { nullable: true })
   group(@Root() { tenantId, groupId }: GroupBudget, @Ctx() context: AuditContext): Promise<Group | null> {
     return context.manager.findOneBy(Group, { tenantId, id: groupId });

@@ -1,5 +1,18 @@
 import { Audited, Requires, type AuditContext, type MutationContext } from "../audit/index.js";
-import { Arg, Ctx, Field, FieldResolver, ID, Int, Mutation, ObjectType, Query, Resolver, Root } from "../graphql.js";
+import {
+  Arg,
+  Ctx,
+  Extensions,
+  Field,
+  FieldResolver,
+  ID,
+  Int,
+  Mutation,
+  ObjectType,
+  Query,
+  Resolver,
+  Root,
+} from "../graphql.js";
 import { keysetPage, PageInfo, type Page } from "../page.js";
 import { ownTenant } from "../tenant.js";
 import { given, uuidArgument } from "../validation.js";
@@ -35,6 +48,7 @@ export class GroupResolver {
     return keysetPage(context.manager, Group, { tenantId: ownTenant(context) }, { first, after });
   }
 
+  @Extensions({ complexity: 10 })
   @FieldResolver(() => GroupBudget, { nullable: true })
   budget(@Root() { tenantId, id }: Group, @Ctx() context: AuditContext): Promise<GroupBudget | null> {
     return context.manager.findOneBy(GroupBudget, { tenantId, groupId: id });

@@ -28,7 +28,7 @@ export interface LoginMaker {
  * isn't ours is left alone.
  * @throws ProvisionError with the statements to run, where the maker may not or the login is another's
  */
-export async function makeLogin(maker: LoginMaker, purpose: Purpose): Promise<string> {
+export async function makeLogin(maker: LoginMaker, purpose: Purpose, excess: readonly string[] = []): Promise<string> {
   const { admin, place, dataDir } = maker;
   const name = loginName(place.database, purpose.suffix);
   const file = passwordFile(dataDir, name, place.server);
@@ -40,7 +40,7 @@ export async function makeLogin(maker: LoginMaker, purpose: Purpose): Promise<st
   const needsPassword = !there || maker.ownsServer;
   if (!needsPassword && !(await admits(url, purpose))) throw notOurs(name, file, create, purpose);
   const sql = [...(needsPassword ? [create] : []), ...(await missingGrants(maker, name, purpose, there))];
-  await runAll(admin, sql, (cause) => mayNotMake(name, place, sql, purpose, cause));
+  await runAll(admin, sql, (cause) => mayNotMake(name, place, sql, purpose, excess, cause));
   return url;
 }
 
@@ -146,11 +146,13 @@ function mayNotMake(
   { login }: Place,
   sql: readonly string[],
   { setting, deed }: Purpose,
+  excess: readonly string[],
   cause: unknown,
 ): ProvisionError {
+  const why = excess.length === 0 ? "" : `${login} ${excess.join(", ")}, so it can't ${deed}. `;
   return provisionError(
     {
-      problem: `There is no restricted login to ${deed}, and ${login} may not make ${name}.`,
+      problem: `${why}There is no restricted login to ${deed}, and ${login} may not make ${name}.`,
       remedy: `As an administrator of the server, run this and start again, or set ${setting} to a login of your own:`,
       sql,
     },

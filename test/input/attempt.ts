@@ -108,16 +108,18 @@ export function expectTyped(reply: Reply): void {
   }
 }
 
+/** The generated schema, as it is committed. */
+export const schema = buildSchema(readFileSync("schema.graphql", "utf8"));
+
 /** Every mutation of the schema, with what it takes. */
-export const inputMutations: readonly InputMutation[] = (() => {
-  const schema = buildSchema(readFileSync("schema.graphql", "utf8"));
-  return Object.values(schema.getMutationType()?.getFields() ?? {}).map(({ name, args, astNode }): InputMutation => {
+export const inputMutations: readonly InputMutation[] = Object.values(schema.getMutationType()?.getFields() ?? {}).map(
+  ({ name, args, astNode }) => {
     const type = getNamedType(args[0]?.type);
     if (args.length !== 1 || !isInputObjectType(type)) throw new Error(`${name} takes no single input: mind it here.`);
     const audited = astNode?.directives?.some((directive) => directive.name.value === "audited") ?? false;
     return { name, audited, inputType: type.name, fields: fieldsOf(type) };
-  });
-})();
+  },
+);
 
 function fieldsOf(type: GraphQLInputObjectType): InputField[] {
   return Object.values(type.getFields()).map((field) => ({ name: field.name, nullable: !isNonNullType(field.type) }));

@@ -14,9 +14,9 @@ const codesOf = ({ errors }: Reply) => errors.map(({ extensions }) => extensions
 const count = async () => (await client.sql<{ count: string }>("select count(*) from audit.entry"))[0]?.count;
 
 /** What never becomes a mutation: refused by the status and the code given, and the log stays as it was. */
-async function expectRefused(reply: Promise<Reply>, status: number, code: string): Promise<void> {
+async function expectRefused(send: () => Promise<Reply>, status: number, code: string): Promise<void> {
   const before = await count();
-  const refused = await reply;
+  const refused = await send();
   expectTyped(refused);
   expect([refused.status, ...codesOf(refused)], refused.text.slice(0, 300)).toEqual([status, code]);
   expect(refused.data).toBeUndefined();
@@ -49,7 +49,7 @@ describe("a body", () => {
     ["of UTF-16", Buffer.from(asJson("{ __typename }"), "utf16le"), 400],
     ["with surrogates encoded one by one", Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), 400],
   ])("%s is no request", async (_, body, status) => {
-    await expectRefused(post(client.server, body, bearer()), status, "BAD_REQUEST");
+    await expectRefused(() => post(client.server, body, bearer()), status, "BAD_REQUEST");
   });
 
   it.each<[string, unknown]>([
@@ -65,12 +65,12 @@ describe("a body", () => {
     ["an operation's name that is a number", { query: "{ __typename }", operationName: 1 }],
     ["an operation's name that is a list", { query: "{ __typename }", operationName: ["a"] }],
   ])("with %s is no request", async (_, body) => {
-    await expectRefused(post(client.server, JSON.stringify(body), bearer()), 400, "BAD_REQUEST");
+    await expectRefused(() => post(client.server, JSON.stringify(body), bearer()), 400, "BAD_REQUEST");
   });
 
   it("larger than 2 MB is refused, whatever it is compressed to", async () => {
     const large = JSON.stringify({ query: "{ __typename }", variables: { x: "x".repeat(2_100_000) } });
-    await expectRefused(post(client.server, large, bearer()), 413, "LIMIT_EXCEEDED");
+    await expectRefused(() => post(client.server, large, bearer()), 413, "LIMIT_EXCEEDED");
     for (const [encoding, compress] of [
       ["gzip", gzipSync],
       ["deflate", deflateSync],
@@ -78,7 +78,7 @@ describe("a body", () => {
     ] as const) {
       const bomb = new Uint8Array(compress(Buffer.alloc(50_000_000, "[")));
       const headers = { ...bearer(), "content-encoding": encoding };
-      await expectRefused(post(client.server, bomb, headers), 413, "LIMIT_EXCEEDED");
+      await expectRefused(() => post(client.server, bomb, headers), 413, "LIMIT_EXCEEDED");
     }
   });
 
@@ -128,6 +128,14 @@ describe("a request", () => {
     expect(await count()).toBe(before);
   });
 
+  it.each(["text/html", "image/png", "garbage", ",", "*/*;q=0", "application/json;charset=utf-16"])(
+    "that takes %s alone is refused, and nothing is done",
+    async (accept) => {
+      const body = asJson(`mutation { ${create("never")} }`);
+      await expectRefused(() => post(client.server, body, { ...bearer(), accept }), 406, "BAD_REQUEST");
+    },
+  );
+
   it.each([
     ["a mutation", `query=${encodeURIComponent(`mutation { ${create("never")} }`)}`, 405],
     ["broken variables", "query=%7B__typename%7D&variables=%7B", 400],
@@ -164,6 +172,13 @@ describe("a request", () => {
     ],
     ["with a negative length", "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", 400],
     ["of another protocol's version", "GET /healthz HTTP/9.9\r\nhost: x\r\n\r\n", 400],
+    ["without a host", "GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n", 400],
+    [
+      "with an expectation that no one has",
+      "POST /graphql HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",
+      417,
+    ],
+    ["that wants a tunnel", "CONNECT evil.test:443 HTTP/1.1\r\nhost: x\r\n\r\n", 405],
     ["with headers without end", `GET /healthz HTTP/1.1\r\nhost: x\r\nx-a: ${"a".repeat(20_000)}\r\n\r\n`, 431],
     ["with a path without end", `GET /graphql?query=${"a".repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`, 431],
   ])("%s is answered and the connection closed", async (_, bytes, status) => {
@@ -191,7 +206,7 @@ describe("a document", () => {
     `{ devices(first: -) { nodes { id } } }`,
     "#",
   ])("that isn't GraphQL is refused: %j", async (query) => {
-    await expectRefused(ask(query), 400, "GRAPHQL_PARSE_FAILED");
+    await expectRefused(() => ask(query), 400, "GRAPHQL_PARSE_FAILED");
   });
 
   it.each([
@@ -292,12 +307,12 @@ describe("a document", () => {
     ],
     ["of pages of pages", `{ ${aliased(50, () => "groups(first: 200) { nodes { id budget { group { id } } } }")} }`],
   ])("%s is refused by a limit", async (_, query) => {
-    await expectRefused(ask(query), 400, "LIMIT_EXCEEDED");
+    await expectRefused(() => ask(query), 400, "LIMIT_EXCEEDED");
   });
 
   it("of a page whose size a variable says is measured by it", async () => {
     const query = `query ($n: Int!) { ${aliased(50, () => "groups(first: $n) { nodes { id budget { group { id } } } }")} }`;
-    await expectRefused(ask(query, { variables: { n: 200 } }), 400, "LIMIT_EXCEEDED");
+    await expectRefused(() => ask(query, { variables: { n: 200 } }), 400, "LIMIT_EXCEEDED");
     expect((await ask(query, { variables: { n: 1 } })).errors).toEqual([]);
   });
 

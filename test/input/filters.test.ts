@@ -6,12 +6,12 @@ import { expectTyped, post, useWatchedClient, type Reply } from "./attempt.js";
 const client = useWatchedClient();
 let auditor: string;
 let platform: string;
-const tenants = { ids: "" };
+let groupId: string;
 
 beforeAll(async () => {
   auditor = await client.server.token({ subject: "a-1", tenant: "acme", roles: ["auditor"] });
   platform = await client.server.token({ subject: "p-1", roles: ["platform_auditor"] });
-  tenants.ids = await client.make(`createGroup(input: { name: "acme's" })`);
+  groupId = await client.make(`createGroup(input: { name: "acme's" })`);
 });
 
 const list = `query ($filter: AuditLogFilter, $first: Int, $after: String, $last: Int, $before: String, $order: AuditOrder! = NEWEST_FIRST) {
@@ -118,10 +118,8 @@ describe("a filter of the log", () => {
     const [entry] = await readLog(client.server, { resourceId: [id] });
     expect(entry?.resource?.label).toBe(name);
     expect(await readLog(client.server, { resourceId: [id], resourceLabel: [name] })).toEqual([entry]);
-    const wide = "🌾".repeat(200) + "\uFE0F";
     const other = await client.make(`createGroup(input: { name: "${"☀\uFE0F".repeat(150)}${"𝔄".repeat(50)}" })`);
     const [cut] = await readLog(client.server, { resourceId: [other] });
-    expect(wide.length).toBeLessThan(512);
     const found = await readLog(client.server, { resourceId: [other], resourceLabel: [cut?.resource?.label ?? ""] });
     expect(found).toEqual([cut]);
   });
@@ -255,7 +253,7 @@ describe("an entry by its id", () => {
   });
 
   it("is null where none has it, and found in capitals", async () => {
-    const [entry] = await readLog(client.server, { resourceId: [tenants.ids] });
+    const [entry] = await readLog(client.server, { resourceId: [groupId] });
     const query = `{ none: auditEntry(id: "00000000-0000-0000-0000-000000000000") { id } it: auditEntry(id: "${entry?.id.toUpperCase() ?? ""}") { id } }`;
     const reply = await post(client.server, JSON.stringify({ query }), { authorization: `Bearer ${auditor}` });
     expect(reply.data).toEqual({ none: null, it: { id: entry?.id } });

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { inputMutations, send, useWatchedClient, withEntries } from "./attempt.js";
+import { isNullableType, isRequiredArgument } from "graphql";
+import { expectTyped, inputMutations, post, schema, send, useWatchedClient, withEntries } from "./attempt.js";
 import type { Attempt, InputMutation, Reply } from "./attempt.js";
 
 const client = useWatchedClient();
@@ -127,6 +128,33 @@ describe("whatever stands in one field of", () => {
           if (attempt.reply.errors.length === 0) expectExact(attempt, field, hostile[index] ?? "");
         });
       }
+    },
+  );
+});
+
+describe("whatever stands in an argument of", () => {
+  const queries = Object.values(schema.getQueryType()?.getFields() ?? {});
+
+  it.each(queries.map((field) => [field.name, field] as const))(
+    "the query %s is answered typed, and leaves no entry",
+    async (_, { name, args, type }) => {
+      const token = await client.server.token({ subject: "x", tenant: "acme", roles: ["admin", "auditor"] });
+      const count = "select count(*) from audit.entry";
+      const before = await client.sql(count);
+      for (const asked of args) {
+        // What has to be given is an id.
+        const others = args.filter((other) => other !== asked && isRequiredArgument(other));
+        const given = [`${asked.name}: $it`, ...others.map((other) => `${other.name}: "${uuid}"`)].join(", ");
+        const query = `query ($it: ${asked.type.toString()}) { ${name}(${given}) { __typename } }`;
+        for (const json of hostile) {
+          const body = `{"query":${JSON.stringify(query)},"variables":{"it":${json}}}`;
+          const reply = await post(client.server, body, { authorization: `Bearer ${token}` });
+          expectTyped(reply);
+          if (isNullableType(type)) continue;
+          expect(reply.data?.[name] !== undefined, json).toBe(reply.errors.length === 0);
+        }
+      }
+      expect(await client.sql(count)).toEqual(before);
     },
   );
 });

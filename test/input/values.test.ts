@@ -170,6 +170,16 @@ describe("text", () => {
     expect(asId.entries).toMatchObject([{ outcome: "FAILURE", resource: { id: shown } }]);
   });
 
+  it("that can't be stored, in keys without number or end, is refused in few words", async () => {
+    const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`k${String(at)}\0`, 1]));
+    for (const labels of [many, { [`${"x".repeat(1_000_000)}\0`]: 1 }]) {
+      const { reply, entries } = await call("createChat", { title: "x", labels });
+      expect(reply.errors[0]?.extensions.code).toBe("BAD_USER_INPUT");
+      expect(reply.text.length).toBeLessThan(5_000);
+      expect(entries).toMatchObject([{ outcome: "FAILURE", attempted: [{ field: "title" }, { field: "labels" }] }]);
+    }
+  });
+
   it("with a lone surrogate written into the document is no GraphQL", async () => {
     const query = String.raw`mutation { createGroup(input: { name: "\ud800" }) { id } }`;
     const reply = await post(client.server, JSON.stringify({ query }), { authorization: `Bearer ${client.token}` });

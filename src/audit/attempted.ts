@@ -25,12 +25,15 @@ function canonical(value: unknown): JsonText {
   if (typeof value === "string") return JSON.stringify(storable(value));
   if (typeof value === "bigint") return JSON.stringify(value.toString());
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  if ("toJSON" in value && typeof value.toJSON === "function") return canonical(value.toJSON());
+  if (typeof value !== "object" || value === null) return JSON.stringify(value ?? null);
+  if (hasToJson(value)) return canonical(value.toJSON());
   const members = Object.entries(value).filter(([, inner]) => inner !== undefined);
   const texts = members.map(([key, inner]) => [storable(key), canonical(inner)] as const).sort(byKey);
   return `{${texts.map(([key, text]) => `${JSON.stringify(key)}:${text}`).join(",")}}`;
 }
+
+const hasToJson = (value: object): value is { toJSON(): unknown } =>
+  "toJSON" in value && typeof value.toJSON === "function";
 
 /** Compares UTF-16 units, as RFC 8785 does. */
 const byKey = ([left]: readonly [string, string], [right]: readonly [string, string]): number =>

@@ -188,3 +188,12 @@ export function mutationNamed(name: string): InputMutation {
   if (!found) throw new Error(`The schema has no mutation ${name}.`);
   return found;
 }
+
+/** A JSON text with every object's keys in order. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : inner,
+  );
+}

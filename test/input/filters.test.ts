@@ -32,13 +32,11 @@ async function ask(variables: string, token = auditor): Promise<Reply> {
 async function expectRefused(variables: string, field: RegExp): Promise<void> {
   for (const token of [auditor, platform]) {
     const reply = await ask(variables, token);
-    expect(reply.data ?? null, reply.text).toBeNull();
+    expect(reply.data ?? null, reply.text.slice(0, 500)).toBeNull();
     expect(reply.errors.map(({ extensions }) => extensions.code)).toContain("BAD_USER_INPUT");
     const fields = reply.errors.flatMap(({ extensions }) => extensions.fields?.map((it) => it.field) ?? []);
-    expect(
-      fields.filter((name) => !field.test(name)),
-      reply.text,
-    ).toEqual([]);
+    // Beyond fifty errors the last says that there are more.
+    expect(fields.filter((name) => name !== "variables" && !field.test(name))).toEqual([]);
   }
 }
 

@@ -13,7 +13,8 @@ afterAll(async () => {
   await behindProxy.stop();
 });
 
-const mutation = JSON.stringify({ query: `mutation { createGroup(input: { name: "group" }) { id } }` });
+const query = `mutation { createGroup(input: { name: "group" }) { id } }`;
+const mutation = JSON.stringify({ query });
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** A mutation with these headers, byte by byte as the texts' UTF-8: the entry that it leaves. */
@@ -55,7 +56,7 @@ describe("X-Audit-Reason", () => {
   });
 
   it("that isn't UTF-8 is kept as the Latin-1 that it then is", async () => {
-    const reply = await client.server.request(JSON.parse(mutation).query as string, {
+    const reply = await client.server.request(query, {
       token: client.token,
       headers: { "x-audit-reason": "caf\xe9" },
     });
@@ -63,15 +64,12 @@ describe("X-Audit-Reason", () => {
     expect(entry?.reason).toBe("café");
   });
 
-  it.each(["a\0b", "a\rb", "a\u007fb".replace("\u007f", "\u0001")])(
-    "with %j is no HTTP, and nothing is done",
-    async (reason) => {
-      const before = await client.sql("select count(*) from audit.entry");
-      const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nauthorization: Bearer ${client.token}\r\nx-audit-reason: ${reason}\r\ncontent-length: ${String(mutation.length)}\r\n\r\n`;
-      expect((await sendBytes(client.server, head + mutation)).status).toBe(400);
-      expect(await client.sql("select count(*) from audit.entry")).toEqual(before);
-    },
-  );
+  it.each(["a\0b", "a\rb", "a\u0001b"])("with %j is no HTTP, and nothing is done", async (reason) => {
+    const before = await client.sql("select count(*) from audit.entry");
+    const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nauthorization: Bearer ${client.token}\r\nx-audit-reason: ${reason}\r\ncontent-length: ${String(mutation.length)}\r\n\r\n`;
+    expect((await sendBytes(client.server, head + mutation)).status).toBe(400);
+    expect(await client.sql("select count(*) from audit.entry")).toEqual(before);
+  });
 
   it("is in the entry of a refused and of a failed call too", async () => {
     const token = await client.server.token({ subject: "m-1", tenant: "acme", roles: ["member"] });
@@ -79,8 +77,10 @@ describe("X-Audit-Reason", () => {
       [token, "x"],
       [client.token, ""],
     ] as const) {
-      const query = `mutation { createGroup(input: { name: "${name}" }) { id } }`;
-      const answer = await client.server.request(query, { token: bearer, headers: { "x-audit-reason": "because" } });
+      const answer = await client.server.request(query.replace('"group"', `"${name}"`), {
+        token: bearer,
+        headers: { "x-audit-reason": "because" },
+      });
       const [entry] = await readLog(client.server, { requestId: [answer.requestId] });
       expect([entry?.reason, entry?.outcome]).toEqual(["because", name === "" ? "FAILURE" : "DENIED"]);
     }

@@ -74,7 +74,7 @@ const anyCall = fc.constantFrom(...inputMutations).chain((mutation) =>
             weight: 1,
             arbitrary: fc.tuple(fc.string(), anyJson).map(([key, value]): unknown => ({ ...input, [key]: value })),
           },
-          { weight: 1, arbitrary: anyJson as fc.Arbitrary<unknown> },
+          { weight: 1, arbitrary: anyJson },
         ),
       ),
   }),

@@ -10,8 +10,8 @@ import type { Verifier } from "./auth.js";
 import { callerUnknown, createApollo } from "./http/apollo.js";
 import { serveGraphiql } from "./http/graphiql.js";
 import { health } from "./http/health.js";
-import { jsonBody } from "./http/json-body.js";
-import { answerErrors, answerNonsense, notFound } from "./http/refusals.js";
+import { jsonBody, requireAcceptable } from "./http/json-body.js";
+import { answerErrors, answerNonsense, answerTunnel, notFound, refuseImproper } from "./http/refusals.js";
 import { RefusalNotes } from "./http/refusal-notes.js";
 import { ReplicaLag } from "./http/replica-lag.js";
 import { nameRequest, requestOrigin } from "./http/request-origin.js";
@@ -58,18 +58,27 @@ const largestHeaders = 16 * 1024;
 /** The API over HTTP: GraphQL, health, metrics, and in development GraphiQL. */
 export async function createApiServer(parts: ServerParts): Promise<ApiServer> {
   const app = express();
-  const server = createServer({ ...deadlines, maxHeaderSize: largestHeaders }, app);
+  const server = createServer({ ...deadlines, maxHeaderSize: largestHeaders, requireHostHeader: false }, app);
   server.on("clientError", answerNonsense(parts.log, parts.metrics));
+  // Node's own answers to these two have neither a body nor an id.
+  server.on("checkExpectation", app);
+  server.on("connect", answerTunnel);
   const notes = new RefusalNotes(parts.log, parts.metrics);
   const apollo = createApollo({ ...parts, notes, replicaLag: new ReplicaLag(parts.auditLog) }, server);
   await apollo.start();
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("trust proxy", [...parts.trustedProxies]);
-  app.use(nameRequest);
+  app.use(nameRequest, refuseImproper);
   app.use(health(parts.readiness, parts.metrics));
   if (parts.development) serveGraphiql(app);
-  app.all("/graphql", notes.watch, ...jsonBody, expressMiddleware(apollo, { context: contextOf(parts, notes) }));
+  app.all(
+    "/graphql",
+    notes.watch,
+    requireAcceptable,
+    ...jsonBody,
+    expressMiddleware(apollo, { context: contextOf(parts, notes) }),
+  );
   app.use(notFound);
   app.use(answerErrors(notes, parts.telemetry));
   return { listen: (host, port) => listen(server, host, port), stop: () => apollo.stop() };

@@ -32,5 +32,14 @@ const requireJson: RequestHandler = (request, response, next) => {
   else refuse(response, 415, "BAD_REQUEST", "The content-type has to be application/json.");
 };
 
+const answerTypes = ["application/json; charset=utf-8", "application/graphql-response+json; charset=utf-8"];
+
+/** Apollo looks at `accept` once it has executed: a mutation would be committed and its answer be 406. */
+export const requireAcceptable: RequestHandler = (request, response, next) => {
+  if (request.accepts(answerTypes)) next();
+  else
+    refuse(response, 406, "BAD_REQUEST", "The accept header allows neither application/json nor GraphQL's own type.");
+};
+
 /** Reads a JSON body of up to 2 MB, compressed or not. */
 export const jsonBody: readonly RequestHandler[] = [requireJson, json({ limit: largestBody, verify: requireUtf8 })];

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ErrorRequestHandler, RequestHandler, Response } from "express";
 import type { Logger } from "../log.js";
@@ -74,17 +74,37 @@ export function answerNonsense(log: Logger, metrics: Metrics): (error: Error, so
       return;
     }
     const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[cause] ?? 400;
-    const requestId = randomUUID();
-    const body = errorBody("BAD_REQUEST", "This is no HTTP request that can be understood.");
-    metrics.refused.inc({ code: "BAD_REQUEST" });
-    log.info({ requestId, status, cause }, "refused before it was a request");
-    const head = [
-      `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ""}`,
-      "content-type: application/json",
-      `content-length: ${String(Buffer.byteLength(body))}`,
-      `x-request-id: ${requestId}`,
-      "connection: close",
-    ];
-    socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+    endWith(socket, status, "This is no HTTP request that can be understood.", (requestId) => {
+      metrics.refused.inc({ code: "BAD_REQUEST" });
+      log.info({ requestId, status, cause }, "refused before it was a request");
+    });
   };
 }
+
+/** Answers CONNECT, which Node otherwise ends without a word. */
+export function answerTunnel(_request: IncomingMessage, socket: Duplex): void {
+  endWith(socket, 405, "This is no proxy; GraphQL is at /graphql.", () => undefined);
+}
+
+function endWith(socket: Duplex, status: number, message: string, note: (requestId: string) => void): void {
+  const requestId = randomUUID();
+  const body = errorBody("BAD_REQUEST", message);
+  note(requestId);
+  const head = [
+    `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ""}`,
+    "content-type: application/json",
+    `content-length: ${String(Buffer.byteLength(body))}`,
+    `x-request-id: ${requestId}`,
+    "connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}
+
+/** Refuses what Node would without a body: HTTP/1.1 without a host, and expectations that no one meets. */
+export const refuseImproper: RequestHandler = ({ headers, httpVersionMinor }, response, next) => {
+  if (headers.host === undefined && httpVersionMinor > 0)
+    refuse(response, 400, "BAD_REQUEST", "The request has no host header.");
+  else if (headers.expect !== undefined && headers.expect.toLowerCase() !== "100-continue")
+    refuse(response, 417, "BAD_REQUEST", "No expectation but 100-continue is met.");
+  else next();
+};

@@ -82,8 +82,10 @@ function requestError(error: GraphQLError, unforeseen: (error: unknown) => strin
     case "GRAPHQL_VALIDATION_FAILED":
       if (error.extensions["validationErrorCode"] === "MAX_RECURSIVE_SELECTIONS_EXCEEDED")
         return { message: error.message, code: "LIMIT_EXCEEDED" };
+      if (/Validation aborted\.$/.test(error.message)) return tooCostlyToValidate;
       return { message: quotesValue(error) ? withoutValue(error) : error.message, code };
     case "INTERNAL_SERVER_ERROR":
+      if (/^Too many errors processing variables/.test(error.message)) return tooManyVariableErrors;
       // graphql-js refuses with an error of its own, and of no one else's making.
       if (!(error.originalError && !(error.originalError instanceof GraphQLError)))
         return { message: error.message, code: "BAD_USER_INPUT" };
@@ -92,6 +94,17 @@ function requestError(error: GraphQLError, unforeseen: (error: unknown) => strin
       return { message: error.message, code, ...fieldsOf(error) };
   }
 }
+
+/** Where graphql-js gives up: the errors before this one name their fields. */
+const tooManyVariableErrors: ToldError = {
+  message: "More of the variables' values are wrong than are told.",
+  code: "BAD_USER_INPUT",
+  fields: [{ field: "variables", message: "hold more errors than are told" }],
+};
+const tooCostlyToValidate: ToldError = {
+  message: "The document takes too long to validate, or has too many errors; split it.",
+  code: "LIMIT_EXCEEDED",
+};
 
 /** What graphql-js, which has no code for it, says by a message or by running out of stack. */
 function tooLongToParse({ message, originalError }: GraphQLError): string | null {

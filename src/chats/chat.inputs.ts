@@ -30,17 +30,9 @@ const AreMcpServerIds = (): PropertyDecorator => (target, property) => {
   Length(1, 200, { each: true, message: "must hold ids of 1 to 200 characters" })(target, property);
 };
 
+/** What creating and changing a chat have in common. */
 @InputType()
-export class CreateChatInput {
-  @Field(() => String)
-  @IsTitle()
-  title!: string;
-
-  @Field(() => ID, { nullable: true })
-  @IsOptional()
-  @IsUUID("loose")
-  parentChatId?: string | null;
-
+abstract class ChatSettings {
   @Field(() => JsonObject, { nullable: true })
   @IfGiven()
   @IsLabels()
@@ -68,7 +60,19 @@ export class CreateChatInput {
 }
 
 @InputType()
-export class UpdateChatInput {
+export class CreateChatInput extends ChatSettings {
+  @Field(() => String)
+  @IsTitle()
+  title!: string;
+
+  @Field(() => ID, { nullable: true })
+  @IsOptional()
+  @IsUUID("loose")
+  parentChatId?: string | null;
+}
+
+@InputType()
+export class UpdateChatInput extends ChatSettings {
   @Field(() => ID)
   @IsUUID("loose")
   id!: string;
@@ -87,31 +91,6 @@ export class UpdateChatInput {
   @IfGiven()
   @IsInt()
   pinOrder?: number;
-
-  @Field(() => JsonObject, { nullable: true })
-  @IfGiven()
-  @IsLabels()
-  labels?: object;
-
-  @Field(() => ChatMode, { nullable: true })
-  @IfGiven()
-  @IsEnum(ChatMode)
-  mode?: ChatMode;
-
-  @Field(() => String, { nullable: true })
-  @IsOptional()
-  @IsPlanMode()
-  planMode?: string | null;
-
-  @Field(() => [ID], { nullable: true })
-  @IfGiven()
-  @AreMcpServerIds()
-  mcpServerIds?: string[];
-
-  @Field(() => ID, { nullable: true })
-  @IsOptional()
-  @IsWorkspaceId()
-  workspaceId?: string | null;
 }
 
 @InputType()

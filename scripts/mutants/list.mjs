@@ -58,8 +58,9 @@ export const mutants = [
   {
     name: "the subscriber is silent",
     file: "src/audit/subscriber.ts",
-    find: "scope.entryIds = await this.#write(scope, scope.staged);",
-    replace: "scope.entryIds = scope.staged.length < 0 ? await this.#write(scope, scope.staged) : [];",
+    find: "scope.writing = await this.#send(scope, scope.staged);",
+    replace:
+      "scope.writing = { ids: Promise.resolve(scope.staged.length < 0 ? (await this.#send(scope, scope.staged)).ids : []) };",
     tests: ["test/audit/every-mutation.test.ts"],
   },
   {

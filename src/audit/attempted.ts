@@ -4,7 +4,7 @@ import { storable } from "./text.js";
 
 /**
  * What the arguments asked of tracked and secret fields, by the same names: members of an input object, or an argument
- * itself. U+FFFD stands for what can't be stored; a secret's value stays out.
+ * itself, in the order of the declaration. U+FFFD stands for what can't be stored; a secret's value stays out.
  */
 export function attemptedFields(resource: AuditedResource, args: Readonly<Record<string, unknown>>): AttemptedField[] {
   const asked = Object.entries(args).flatMap(([name, value]) =>
@@ -12,11 +12,11 @@ export function attemptedFields(resource: AuditedResource, args: Readonly<Record
       ? Object.entries(value)
       : [[name, value] as const],
   );
-  return asked.flatMap(([field, value]): AttemptedField[] => {
-    const policy = Object.hasOwn(resource.fields, field) ? resource.fields[field] : undefined;
-    if (!policy || policy.kind === "ignore" || value === undefined) return [];
-    if (policy.kind === "secret") return [{ field, value: null, secret: true }];
-    return [{ field, value: canonical(value), secret: false }];
+  return Object.entries(resource.fields).flatMap(([field, policy]): AttemptedField[] => {
+    const values = asked.flatMap(([name, value]) => (name === field && value !== undefined ? [value] : []));
+    if (policy.kind === "ignore") return [];
+    if (policy.kind === "secret") return values.map(() => ({ field, value: null, secret: true }));
+    return values.map((value) => ({ field, value: canonical(value), secret: false }));
   });
 }
 

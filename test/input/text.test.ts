@@ -69,11 +69,11 @@ describe("text", () => {
     const id = await chat();
     const input = { title: broken, labels: { [broken]: [broken] }, mcpServerIds: ["m", broken] };
     const { reply, entries } = await call("updateChat", { id, ...input });
-    expect(reply.errors[0]?.extensions.fields?.map(({ field }) => field)).toEqual([
-      "input.title",
+    expect(reply.errors[0]?.extensions.fields?.map(({ field }) => field).sort()).toEqual([
       `input.labels.${shown}`,
       `input.labels.${shown}.0`,
       "input.mcpServerIds.1",
+      "input.title",
     ]);
     expect(reply.text).not.toContain("\0");
     expect(entries[0]?.attempted.map(({ field, value }) => [field, value])).toEqual([

@@ -5,7 +5,7 @@ import { auditedField, authorize, namedIds, type AuditedField } from "../../src/
 import { mutationContext, type AuditContext, type MutationContext } from "../../src/audit/context.js";
 import { directivesOf } from "../../src/audit/directive.js";
 import { notFound } from "../../src/audit/errors.js";
-import { rollBack } from "../../src/audit/operation.js";
+import { rollBack } from "../../src/audit/end-transaction.js";
 import type { Registry } from "../../src/audit/registry.js";
 import { AuditScope } from "../../src/audit/scope.js";
 import type { Snapshot } from "../../src/audit/snapshot.js";
@@ -84,7 +84,7 @@ async function inTransaction(
     await runner.commitTransaction();
     return ids.map((id) => standing(after, field, id).entity)[0];
   } catch (error) {
-    await rollBack(runner);
+    await rollBack(runner, scope);
     throw error;
   } finally {
     scope.close();

@@ -11,13 +11,21 @@ import {
 import { runAfterCommit } from "./after-commit.js";
 import { actionAllowed } from "./changes.js";
 import { attemptedFields } from "./attempted.js";
-import { askedId, auditedField, authorize, namedIds, valueAt, type AuditedField } from "./audited-field.js";
+import {
+  askedId,
+  auditedField,
+  authorize,
+  errorPrefixOf,
+  namedIds,
+  valueAt,
+  type AuditedField,
+} from "./audited-field.js";
 import type { AuditContext, MutationContext } from "./context.js";
 import { directivesOf } from "./directive.js";
 import { AuditError, badUserInput } from "./errors.js";
-import { EntryTemplate } from "./entry-template.js";
+import { EntryTemplate, tenantOf } from "./entry-template.js";
 import { exemptOperation } from "./exempt-operation.js";
-import { Operation, type OperationGround, type OperationProgress } from "./operation.js";
+import { Operation, type OperationGround, type OperationProgress, type OperationResult } from "./operation.js";
 import type { AuditObserver } from "./observer.js";
 import type { RefusalLog } from "./refusal-log.js";
 import type { Sessions } from "./session.js";
@@ -86,7 +94,9 @@ function mutationResolver(schema: GraphQLSchema, runtime: AuditRuntime, config: 
     return async (parent, args, context, info) => {
       authorize(context.caller, requires?.roles ?? null, true);
       refuseUnstorable(args);
-      return exemptOperation(runtime, name, context, (inner) => resolve(parent, args, inner, info));
+      return exemptOperation(runtime, name, errorPrefixOf(config), context, (inner) =>
+        resolve(parent, args, inner, info),
+      );
     };
   const field = auditedField(
     name,
@@ -106,9 +116,7 @@ async function auditedCall(
   info: GraphQLResolveInfo,
   resolve: (context: MutationContext) => unknown,
 ): Promise<unknown> {
-  const place = runtime.sessions.next(
-    new EntryTemplate(context, field.name, { sessionId: "", sequenceNumber: 0n }).tenantId,
-  );
+  const place = runtime.sessions.next(tenantOf(context));
   const template = new EntryTemplate(context, field.name, place);
   const progress: OperationProgress = { listed: false, ids: [], prior: undefined };
   const report = (entryIds: readonly string[]) =>
@@ -118,26 +126,35 @@ async function auditedCall(
       sessionId: place.sessionId,
       sequenceNumber: String(place.sequenceNumber),
     });
-  try {
+  const attempt = async (): Promise<OperationResult> => {
     authorize(context.caller, field.roles, true);
     refuseUnstorable(args);
     progress.listed = Array.isArray(valueAt(args, field.idPath));
     if (field.idFrom === "arguments")
       progress.ids = namedIds(field, args, runtime.registry.reader(field.resource).idIsUuid);
-    const result = await untilSerialized(() =>
-      new Operation(runtime, field, context, template, progress, resolve).run(),
-    );
-    report(result.entryIds);
-    runtime.observer.written(result.staged.map(({ entry }) => entry));
-    await runAfterCommit(runtime.observer, field.name, result.afterCommit);
-    return result.response;
-  } catch (cause) {
+    return untilSerialized(() => new Operation(runtime, field, context, template, progress, resolve).run());
+  };
+  const refuse = async (cause: unknown): Promise<never> => {
     const error = translateError(cause, field.errorPrefix, (unforeseen) =>
       runtime.observer.unforeseen(unforeseen, field.name),
     );
-    report(await runtime.refusals.write(refusalEntries(field, args, template, progress, error)));
+    const staged = refusalEntries(runtime, field, args, template, progress, error);
+    // It may have been done: an entry that says it wasn't could be untrue.
+    if (error.outcomeUnknown)
+      runtime.observer.writeFailed(
+        error,
+        staged.map(({ entry }) => entry),
+      );
+    report(error.outcomeUnknown ? [] : await runtime.refusals.write(staged));
     throw error;
-  }
+  };
+  const result = await attempt().catch(refuse);
+  // From here on the change stands, whatever happens.
+  report(result.entryIds);
+  runtime.observer.written(result.staged.map(({ entry }) => entry));
+  if (result.complaint) runtime.observer.unforeseen(result.complaint, `${field.name}, after the commit`);
+  await runAfterCommit(runtime.observer, field.name, result.afterCommit);
+  return result.response;
 }
 
 async function untilSerialized<Result>(run: () => Promise<Result>): Promise<Result> {
@@ -163,6 +180,7 @@ function refuseUnstorable(args: Arguments): void {
  * before its ids were known. The id that the error names has its code, and is the cause of the others' being undone.
  */
 function refusalEntries(
+  { registry }: AuditRuntime,
   field: AuditedField,
   args: Arguments,
   template: EntryTemplate,
@@ -170,7 +188,7 @@ function refusalEntries(
   error: AuditError,
 ): StagedEntry[] {
   const attempted = attemptedFields(field.resource, args);
-  const ids = progress.ids.length > 0 ? progress.ids : [askedId(field, args)];
+  const ids = progress.ids.length > 0 ? progress.ids : [askedId(field, args, registry.reader(field.resource).idIsUuid)];
   const culprit = error.resourceId === null ? -1 : ids.indexOf(error.resourceId);
   const alone = ids.length === 1 || culprit < 0;
   return ids.map((id, ordinal) => {

@@ -35,7 +35,6 @@ export function auditedField(
   const { action, id } = directives.audited;
   const path = id.split(".");
   const idFrom = path[0] === "result" ? "result" : "arguments";
-  const argumentNames = Object.keys(config.args ?? {});
   return {
     name,
     resource,
@@ -44,9 +43,15 @@ export function auditedField(
     idPath: idFrom === "result" ? path.slice(1) : path,
     returnsResource: getNamedType(config.type).name === resource.objectType,
     returnsList: getNullableType(config.type) instanceof GraphQLList,
-    errorPrefix: argumentNames.length === 1 ? (argumentNames[0] ?? "") : "",
+    errorPrefix: errorPrefixOf(config),
     roles: directives.requires?.roles ?? null,
   };
+}
+
+/** The argument that validation errors are about, where there is one alone. */
+export function errorPrefixOf({ args }: Pick<GraphQLFieldConfig<unknown, unknown>, "args">): string {
+  const [name, ...more] = Object.keys(args ?? {});
+  return name !== undefined && more.length === 0 ? name : "";
 }
 
 /** Refuses who may not use a field: the anonymous every one, others by `@requires`, and a mutation without a tenant. */
@@ -89,8 +94,8 @@ export function namedIds(field: AuditedField, args: unknown, idIsUuid: boolean):
 }
 
 /** The one id that the arguments ask for, as far as the log can keep it; null where they name a list. */
-export function askedId(field: AuditedField, args: unknown): string | null {
+export function askedId(field: AuditedField, args: unknown, idIsUuid: boolean): string | null {
   const value = field.idFrom === "arguments" ? valueAt(args, field.idPath) : null;
   if (typeof value !== "string" || value === "" || value === NIL_UUID) return null;
-  return truncated(storable(value), 128);
+  return truncated(storable(idIsUuid && isUuid(value) ? value.toLowerCase() : value), 128);
 }

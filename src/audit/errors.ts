@@ -35,6 +35,8 @@ interface AuditErrorOptions {
   readonly fields?: readonly FieldProblem[];
   /** The id that it is about, so that a call with several ids can tell which one failed. */
   readonly resourceId?: string;
+  /** Whether the connection broke while COMMIT was under way, so that an entry of a failure might be untrue. */
+  readonly outcomeUnknown?: boolean;
 }
 
 /**
@@ -48,6 +50,7 @@ interface AuditErrorOptions {
 export class AuditError extends GraphQLError {
   readonly code: ErrorCode;
   readonly resourceId: string | null;
+  readonly outcomeUnknown: boolean;
 
   constructor(code: ErrorCode, message: string, options: AuditErrorOptions = {}) {
     super(message, {
@@ -57,6 +60,7 @@ export class AuditError extends GraphQLError {
     this.name = "AuditError";
     this.code = code;
     this.resourceId = options.resourceId ?? null;
+    this.outcomeUnknown = options.outcomeUnknown ?? false;
   }
 }
 

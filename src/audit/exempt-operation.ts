@@ -1,7 +1,7 @@
 import { runAfterCommit, type AfterCommit } from "./after-commit.js";
 import { mutationContext, type AuditContext, type MutationContext } from "./context.js";
 import { tenantOf } from "./entry-template.js";
-import { rollBack } from "./operation.js";
+import { rollBack } from "./end-transaction.js";
 import type { AuditRuntime } from "./apply-audit.js";
 import { AuditScope } from "./scope.js";
 import { translateError } from "./translate-error.js";
@@ -13,6 +13,7 @@ import { translateError } from "./translate-error.js";
 export async function exemptOperation(
   runtime: AuditRuntime,
   name: string,
+  errorPrefix: string,
   context: AuditContext,
   resolve: (context: MutationContext) => unknown,
 ): Promise<unknown> {
@@ -22,13 +23,15 @@ export async function exemptOperation(
   try {
     await runner.connect();
     await runner.startTransaction();
+    scope.phase = "resolving";
     const result = await resolve(mutationContext(context, scope, null, afterCommit));
+    scope.phase = "sealed";
     await runner.commitTransaction();
     await runAfterCommit(runtime.observer, name, afterCommit);
     return result;
   } catch (error) {
-    await rollBack(runner);
-    throw translateError(error, "input", (unforeseen) => runtime.observer.unforeseen(unforeseen, name));
+    await rollBack(runner, scope);
+    throw translateError(error, errorPrefix, (unforeseen) => runtime.observer.unforeseen(unforeseen, name));
   } finally {
     scope.close();
     await runner.release();

@@ -1,17 +1,18 @@
 import type { PoolClient } from "pg";
 import type { DataSource, QueryRunner } from "typeorm";
-import { actionAllowed, actionBetween, changesBetween } from "./changes.js";
+import { actionBetween, changesBetween } from "./changes.js";
 import type { AuditedField } from "./audited-field.js";
 import { valueAt } from "./audited-field.js";
 import type { AfterCommit } from "./after-commit.js";
 import { mutationContext, type AuditContext, type MutationContext } from "./context.js";
 import type { AuditAction } from "./entry.js";
-import { AuditError, notFound } from "./errors.js";
+import { commit, rollBack, type Committed } from "./end-transaction.js";
+import { AuditError, badUserInput, notFound, printable } from "./errors.js";
 import type { EntryTemplate } from "./entry-template.js";
 import type { Registry } from "./registry.js";
 import { deepFreeze } from "./deep-freeze.js";
 import { AuditScope } from "./scope.js";
-import type { AuditedResource } from "./resource.js";
+import type { AuditedResource, Visibility } from "./resource.js";
 import type { Snapshot } from "./snapshot.js";
 import { isSerializationFailure } from "./translate-error.js";
 import type { StagedEntry } from "./write-staged.js";
@@ -34,10 +35,9 @@ export interface OperationProgress {
   prior: ReadonlyMap<string, Snapshot | null> | undefined;
 }
 
-export interface OperationResult {
+export interface OperationResult extends Committed {
   readonly response: unknown;
   readonly staged: readonly StagedEntry[];
-  readonly entryIds: readonly string[];
   readonly afterCommit: readonly AfterCommit[];
 }
 
@@ -62,19 +62,22 @@ export class Operation {
 
   async run(): Promise<OperationResult> {
     const runner = this.ground.dataSource.createQueryRunner("master");
+    const { resource } = this.field;
     const lock = this.field.actions.includes("DELETE") ? "for update" : "for no key update";
-    const scope = AuditScope.open(runner, this.#tenantId, this.ground.registry, { lock });
+    const scope = AuditScope.open(runner, this.#tenantId, this.ground.registry, { lock, resource });
     try {
       await runner.connect();
       await runner.startTransaction();
       const prior = await this.#lockPrior(runner, lock);
+      scope.phase = "resolving";
       const result = await this.resolve(this.#resolverContext(scope, prior));
+      // What comes later would be in the row and not in the entry.
+      scope.phase = "sealed";
       const { response, staged } = await this.#compare(scope, prior, result);
       scope.staged = staged;
-      const entryIds = await commit(runner, scope);
-      return { response, staged, entryIds, afterCommit: this.#afterCommit };
+      return { response, staged, ...(await commit(runner, scope)), afterCommit: this.#afterCommit };
     } catch (error) {
-      await rollBack(runner);
+      await rollBack(runner, scope);
       throw error;
     } finally {
       scope.close();
@@ -94,15 +97,27 @@ export class Operation {
         runner,
         missing.map((id) => JSON.stringify([this.#tenantId, this.field.resource.type, id])),
       );
-      // Whoever held the lock before may have created it since.
+      // Whoever held the lock before may have created it since; and what the caller may not see stands all the same.
       for (const [id, row] of await reader.read(runner, this.#tenantId, missing, visibility, lock)) found.set(id, row);
+      await this.#refuseHidden(
+        runner,
+        visibility,
+        ids.filter((id) => !found.has(id)),
+      );
     }
+    for (const id of found.keys()) if (!ids.includes(id)) throw otherSpelling(this.field, id);
     const prior = new Map(ids.map((id) => [id, found.get(id) ?? null]));
     this.progress.prior = prior;
     const gone = this.field.actions.includes("CREATE") ? undefined : ids.find((id) => !found.has(id));
     if (gone !== undefined) throw notFound(this.field.resource.type, gone);
     for (const snapshot of found.values()) deepFreeze(snapshot.entity);
     return prior;
+  }
+
+  async #refuseHidden(runner: QueryRunner, visibility: Visibility<object>, missing: readonly string[]): Promise<void> {
+    if (visibility === "all" || missing.length === 0) return;
+    const hidden = await this.ground.registry.reader(this.field.resource).read(runner, this.#tenantId, missing);
+    for (const id of hidden.keys()) throw notFound(this.field.resource.type, id);
   }
 
   #resolverContext(scope: AuditScope, prior: ReadonlyMap<string, Snapshot | null>): MutationContext {
@@ -140,16 +155,13 @@ export class Operation {
 
   #entry(id: string, ordinal: number, before: Snapshot | null, after: Snapshot | null) {
     const changes = changesBetween(this.field.resource, before, after);
-    const action = this.#action(before, after, changes.length > 0);
+    const action = this.#action(before, after);
     return this.template.success(this.field.resource, { id, before, after, action, changes, ordinal });
   }
 
-  #action(before: Snapshot | null, after: Snapshot | null, changed: boolean): AuditAction {
+  #action(before: Snapshot | null, after: Snapshot | null): AuditAction {
     const seen = actionBetween(before, after);
     if (seen !== null && this.field.actions.includes(seen)) return seen;
-    const declared =
-      changed || (before === null) !== (after === null) ? null : actionAllowed(this.field.actions, before);
-    if (declared !== null) return declared;
     throw new Error(
       `${this.field.name} did ${seen ?? "nothing"} to a ${this.field.resource.type}, which its @audited doesn't declare: ` +
         `declare the action, or mend the resolver.`,
@@ -206,14 +218,9 @@ export class Operation {
   }
 }
 
-/** Commits, and gives the ids of the entries that stand with it. What the INSERT answered goes before what COMMIT did. */
-async function commit(runner: QueryRunner, scope: AuditScope): Promise<readonly string[]> {
-  const [committed] = await Promise.allSettled([runner.commitTransaction()]);
-  const ids = await scope.writing?.ids;
-  if (committed.status === "rejected") throw committed.reason;
-  if (!ids) throw new Error("The transaction was committed without its entries: is the audit subscriber there?");
-  return ids;
-}
+/** The column takes other spellings of an id than the one that it prints, by which alone its entries can be found. */
+const otherSpelling = ({ idPath }: AuditedField, id: string) =>
+  badUserInput([{ field: idPath.join("."), message: `must be spelt as ${printable(id)}` }]);
 
 /** A row lock holds nothing where no row stands; these hold the places of rows to come, in one order for all. */
 async function lockAbsent(runner: QueryRunner, keys: readonly string[]): Promise<void> {
@@ -224,15 +231,4 @@ async function lockAbsent(runner: QueryRunner, keys: readonly string[]): Promise
            from (select key from unnest($1::text[]) as key order by key offset 0) as ordered`,
     values: [keys],
   });
-}
-
-/** Rolls back as far as the connection still can; a broken one's transaction the database ends by itself. */
-export async function rollBack(runner: QueryRunner): Promise<void> {
-  // A resolver's own savepoints may still be open: each rollback closes one level.
-  for (let level = 0; level < 32 && runner.isTransactionActive; level++)
-    try {
-      await runner.rollbackTransaction();
-    } catch {
-      return;
-    }
 }

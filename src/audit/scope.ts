@@ -36,6 +36,11 @@ export class AuditScope {
   /** Set by the subscriber once the entries have been sent, before COMMIT is. */
   writing: Writing | null = null;
 
+  /** From here on a broken connection leaves open what became of the operation. */
+  commitSent = false;
+  /** Who may send statements: the wrapper, the resolver, or nobody any more but for the end of the transaction. */
+  phase: "opening" | "resolving" | "sealed" | "ending" = "opening";
+
   readonly #touched = new Map<string, Touched>();
 
   private constructor(
@@ -45,13 +50,15 @@ export class AuditScope {
     private readonly lock: RowLock,
     /** An `@unaudited` mutation's: no entry, and nothing but ignored fields may change. */
     readonly exempt: boolean,
+    /** The audited resource that the operation's directive names. */
+    private readonly own: AuditedResource | null,
   ) {}
 
   static open(
     runner: QueryRunner,
     tenantId: string,
     registry: Registry,
-    options: { readonly lock?: RowLock; readonly exempt?: boolean } = {},
+    options: { readonly lock?: RowLock; readonly exempt?: boolean; readonly resource?: AuditedResource } = {},
   ): AuditScope {
     const scope = new AuditScope(
       runner,
@@ -59,6 +66,7 @@ export class AuditScope {
       registry,
       options.lock ?? "for no key update",
       options.exempt ?? false,
+      options.resource ?? null,
     );
     scopes.set(runner, scope);
     return scope;
@@ -114,11 +122,27 @@ export class AuditScope {
     for (const [key, touched] of this.#touched) if (touched.depth > this.depth) this.#touched.delete(key);
   }
 
+  /** Refuses a statement that comes too late to be seen by the comparison, or that would cut the transaction short. */
+  allow(statement: string): void {
+    if (this.phase === "opening" || this.phase === "ending") return;
+    if (this.phase === "sealed" && statement === "COMMIT") this.commitSent = true;
+    else if (this.phase === "sealed" && statement !== "ROLLBACK")
+      throw new Error("A statement after the operation's end: await all that the resolver begins.");
+    if (this.phase === "resolving" && controlsTransaction.test(statement))
+      throw new Error("The operation's own transaction is the wrapper's to end: leave that to it.");
+  }
+
   /** Refuses a write that the operation's kind doesn't allow; `fields` are those that change. */
   guard(metadata: EntityMetadata, fields: readonly string[] | null): void {
-    if (!this.exempt) return;
     const resource = this.registry.byEntity(metadata.target);
     if (!resource) return;
+    if (!this.exempt) {
+      if (resource === this.own || this.touched.some((touched) => touched.resource === resource)) return;
+      throw new Error(
+        `This operation is one on ${this.own?.type ?? "nothing"}: before it writes to ${resource.type}, ` +
+          `\`await context.scope.touch(…, ids)\` says which of them.`,
+      );
+    }
     const recorded = fields?.filter((field) => resource.fields[field]?.kind !== "ignore") ?? ["the whole row"];
     if (recorded.length > 0)
       throw new Error(
@@ -127,5 +151,8 @@ export class AuditScope {
       );
   }
 }
+
+/** What ends the transaction that the entry is part of, or begins another. Savepoints are the resolver's own. */
+const controlsTransaction = /^\s*(?:begin|start|commit|end|abort|rollback(?!\s+to\b)|prepare\s+transaction)\b/i;
 
 const keyOf = (resource: AuditedResource<never> | AuditedResource, id: string): string => `${resource.type}\n${id}`;

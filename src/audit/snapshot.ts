@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { PoolClient } from "pg";
 import type { DataSource, EntityMetadata, QueryRunner } from "typeorm";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata.js";
@@ -98,7 +99,8 @@ export class SnapshotReader {
       `where ${[`${tenant} = $1`, `${id} = any ($2)`, ...conditions].join(" and ")} order by ${id}`,
       ...(lock === null ? [] : [`${lock} of "row"`]),
     ].join(" ");
-    const statement = { name: `audit:${this.#resource.type}:${key}`, text };
+    // PostgreSQL tells names apart by their first 63 octets.
+    const statement = { name: `audit:${createHash("sha256").update(text).digest("hex").slice(0, 32)}`, text };
     this.#statements.set(key, statement);
     return statement;
   }

@@ -1,5 +1,6 @@
 import type { PoolClient } from "pg";
 import type {
+  BeforeQueryEvent,
   EntityMetadata,
   EntitySubscriberInterface,
   InsertEvent,
@@ -66,6 +67,10 @@ export class AuditSubscriber implements EntitySubscriberInterface {
     if (!scope) return;
     scope.depth -= 1;
     scope.rolledBack();
+  }
+
+  beforeQuery({ query, queryRunner }: BeforeQueryEvent): void {
+    scopeOf(queryRunner)?.allow(query);
   }
 
   beforeInsert({ metadata, queryRunner }: InsertEvent<object>): void {

@@ -29,6 +29,9 @@ const keepAliveDelay = 10_000;
 const sameEverywhere: SessionSettings = {
   TimeZone: "UTC",
   DateStyle: "ISO",
+  IntervalStyle: "iso_8601",
+  bytea_output: "hex",
+  extra_float_digits: 1,
   synchronous_commit: "on",
   default_transaction_isolation: "read committed",
   default_transaction_deferrable: "off",

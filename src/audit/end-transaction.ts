@@ -1,0 +1,58 @@
+import type { PoolClient } from "pg";
+import type { QueryRunner } from "typeorm";
+import { AuditError } from "./errors.js";
+import type { AuditScope } from "./scope.js";
+import { sqlState } from "./translate-error.js";
+
+/** What became of a transaction that stands. */
+export interface Committed {
+  /** In the order of the staged entries. */
+  readonly entryIds: readonly string[];
+  /** What a listener of somebody's threw after the commit; null mostly. */
+  readonly complaint: Error | null;
+}
+
+/**
+ * Commits, and gives the ids of the entries that stand with it. What the INSERT answered goes before what COMMIT did.
+ *
+ * @throws AuditError UNAVAILABLE with `outcomeUnknown` where the connection broke after COMMIT may have been sent
+ */
+export async function commit(runner: QueryRunner, scope: AuditScope): Promise<Committed> {
+  const [committed] = await Promise.allSettled([runner.commitTransaction()]);
+  const [written] = await Promise.allSettled([scope.writing?.ids]);
+  if (written.status === "rejected") throw ofUnknownOutcome(scope, written.reason) ?? written.reason;
+  const complaint = committed.status === "rejected" ? asError(committed.reason) : null;
+  // TypeORM counts its transaction as ended once COMMIT has been answered: what is thrown later undoes nothing.
+  if (complaint && runner.isTransactionActive) throw ofUnknownOutcome(scope, complaint) ?? complaint;
+  if (!written.value)
+    throw new Error("The transaction was committed without its entries: is the audit subscriber there?");
+  return { entryIds: written.value, complaint };
+}
+
+/** An error that leaves open whether the server carried COMMIT out: the connection's own, or the server's farewell. */
+function ofUnknownOutcome({ commitSent }: AuditScope, error: unknown): AuditError | null {
+  if (!commitSent || error instanceof AuditError) return null;
+  const state = sqlState(error);
+  if (state !== null && !state.startsWith("08") && !state.startsWith("57P")) return null;
+  const message =
+    "The connection to the database broke while this was being committed: whether it was done can't be known. " +
+    "Look it up before you try again.";
+  return new AuditError("UNAVAILABLE", message, { cause: error, outcomeUnknown: true });
+}
+
+/** Rolls back whatever is open. A connection on which that fails is given up: the server ends its transaction with it. */
+export async function rollBack(runner: QueryRunner, scope: AuditScope): Promise<void> {
+  scope.phase = "ending";
+  if (!runner.isTransactionActive) return;
+  // Listeners of the rollback are told, where they let it happen; one level is open for each savepoint.
+  await runner.rollbackTransaction().catch(() => undefined);
+  const client = (await runner.connect()) as PoolClient;
+  try {
+    if (runner.isTransactionActive) await client.query("rollback");
+  } catch (error) {
+    // TypeORM hands a connection with an error back to the pool as one to be closed.
+    client.emit("error", asError(error));
+  }
+}
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

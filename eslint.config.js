@@ -1,7 +1,7 @@
 import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-/** Who may import whom, by folder: DESIGN's arrows, as patterns of what is refused. */
+/** Who may import whom, by folder: ARCHITECTURE.md's arrows, as patterns of what is refused. */
 const imports = (files, ...refused) => ({
   files,
   rules: {

@@ -37,7 +37,8 @@ class Run {
     for (const signal of Object.keys(signalNumbers) as StopSignal[])
       process.on(signal, () => void this.#onSignal(signal));
     process.on("uncaughtException", (error) => void this.#onUncaught(error));
-    process.on("unhandledRejection", (reason) => void this.#onUncaught(reason));
+    // A promise that somebody forgot to await: what it was part of has been answered, and others are under way.
+    process.on("unhandledRejection", (error) => this.log.error({ error }, "a rejection that nobody awaited"));
     // Whoever read the banner may have gone.
     process.stdout.on("error", () => undefined);
     const { config, log } = this;

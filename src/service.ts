@@ -31,6 +31,7 @@ import { createSchema } from "./schema.js";
 import { createApiServer, type ApiServer } from "./server.js";
 import type { Shutdown } from "./shutdown.js";
 import { refuseToServe, StartError } from "./start-error.js";
+import { tableFindings } from "./table-findings.js";
 import { Telemetry } from "./telemetry.js";
 
 const reachDeadline = 10_000;
@@ -140,7 +141,11 @@ async function checkedSchema(databases: Databases, observer: AuditObserver) {
   const client = await databases.refusals.connect();
   try {
     const forgotten = completeness(schema, resources, databases.write);
-    refuseToServe("Not everything is audited, so nothing is served", [...forgotten, ...(await selfCheck(client))]);
+    refuseToServe("Not everything is audited, so nothing is served", [
+      ...forgotten,
+      ...(await tableFindings(client, databases.write)),
+      ...(await selfCheck(client)),
+    ]);
   } finally {
     client.release();
   }

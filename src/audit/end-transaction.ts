@@ -43,16 +43,18 @@ function ofUnknownOutcome({ commitSent }: AuditScope, error: unknown): AuditErro
 /** Rolls back whatever is open. A connection on which that fails is given up: the server ends its transaction with it. */
 export async function rollBack(runner: QueryRunner, scope: AuditScope): Promise<void> {
   scope.phase = "ending";
-  if (!runner.isTransactionActive) return;
+  if (!isOpen(runner)) return;
   // Listeners of the rollback are told, where they let it happen; one level is open for each savepoint.
   await runner.rollbackTransaction().catch(() => undefined);
   const client = (await runner.connect()) as PoolClient;
   try {
-    if (runner.isTransactionActive) await client.query("rollback");
+    if (isOpen(runner)) await client.query("rollback");
   } catch (error) {
     // TypeORM hands a connection with an error back to the pool as one to be closed.
     client.emit("error", asError(error));
   }
 }
+
+const isOpen = (runner: QueryRunner): boolean => runner.isTransactionActive;
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -104,8 +104,13 @@ export class ChatResolver {
 /** Keeps a chat from being deleted until the child that is about to be born has been. */
 async function holdParent(context: MutationContext, id: string): Promise<void> {
   const where = { ...visibleChats(context), id };
-  const parent = await context.manager.findOne(Chat, { select: { id: true }, where, lock: { mode: "for_key_share" } });
+  const parent = await context.manager.findOne(Chat, {
+    select: { id: true, ownerId: true },
+    where,
+    lock: { mode: "for_key_share" },
+  });
   if (!parent) throw notFound(chat.type, id);
+  requireOwn(context, [parent]);
 }
 
 async function archive(manager: EntityManager, tenantId: string, ids: readonly string[]): Promise<void> {

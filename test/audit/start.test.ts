@@ -61,6 +61,7 @@ describe("the start is refused", () => {
     const findings = findingsIn(stderr);
     expect(findings).toEqual(expect.arrayContaining(forgotten));
     expect(findings.filter((finding) => !forgotten.includes(finding))).toEqual([
+      `The table of Lamp, "app"."lamp", isn't there: add its migration to migrations/index.ts.`,
       `The API's login ${login} holds UPDATE on ${partition}. REVOKE UPDATE ON ${partition} FROM ${login}, PUBLIC;`,
     ]);
   });
@@ -87,6 +88,17 @@ describe("the start is refused", () => {
     }
     const server = await startServer({ database });
     expect(await server.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  it("where a table isn't there, or the API may not use it, with what to do", async () => {
+    await asAdmin("drop table app.group_budget");
+    await asAdmin("revoke update, delete on app.device from app_api");
+    const { exit, stderr } = await startInVain({ database });
+    expect(exit?.code).toBe(78);
+    expect(stderr).toContain(
+      `The table of GroupBudget, "app"."group_budget", isn't there: add its migration to migrations/index.ts.`,
+    );
+    expect(stderr).toContain(`grant update, delete on "app"."device" to app_api;`);
   });
 
   it("where the API's login owns a part of the log, with the SQL that makes it another", async () => {

@@ -144,12 +144,20 @@ describe("the start and the stop of the server", () => {
   });
 
   it("logs what nothing caught, and stops in order with 1", async () => {
-    const late = 'process.on("SIGUSR2",()=>{Promise.reject(new Error("nobody-waits"))})';
+    const late = 'process.on("SIGUSR2",()=>{throw new Error("nobody-waits")})';
     const server = await start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(late)}` });
     process.kill(server.pid, "SIGUSR2");
     expect(await server.exited).toEqual({ code: 1, signal: null });
     expect(server.stderr()).toMatch(/"level":"fatal".*"message":"nobody-waits"/);
     expect(await connections(database)).toBe(0);
+  });
+
+  it("logs a rejection that nobody awaited, and goes on", async () => {
+    const late = 'process.on("SIGUSR2",()=>{Promise.reject(new Error("nobody-waits"))})';
+    const server = await start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(late)}` });
+    process.kill(server.pid, "SIGUSR2");
+    await until(() => server.stderr().includes("nobody-waits"), { what: "the rejection is in the log" });
+    expect((await server.fetch("/healthz")).status).toBe(200);
   });
 
   it("ends at once at a second signal", async () => {

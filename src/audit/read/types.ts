@@ -1,6 +1,6 @@
 import { actorTypes, auditActions, auditOutcomes } from "../entry.js";
 import { BigIntScalar, DateTime, Json } from "../scalars.js";
-import { Field, ID, Int, ObjectType, registerEnumType } from "../type-graphql.js";
+import { Extensions, Field, ID, Int, ObjectType, registerEnumType } from "../type-graphql.js";
 
 /** The object that type-graphql wants for an enum, each name its own value. */
 function enumOf<const Name extends string>(names: readonly Name[]): { readonly [Key in Name]: Key } {
@@ -298,6 +298,8 @@ export class AuditEntryConnection {
   @Field(() => PageInfo)
   pageInfo!: PageInfo;
 
+  // It may count ten thousand entries of every tenant.
+  @Extensions({ complexity: 500 })
   @Field(() => AuditCount, { nullable: true })
   totalCount!: () => Promise<AuditCount | null>;
 }

@@ -1,0 +1,30 @@
+import type { ClientBase } from "pg";
+import type { DataSource } from "typeorm";
+
+const rights = ["SELECT", "INSERT", "UPDATE", "DELETE"] as const;
+
+/** Entities whose tables aren't there, or that the login may not use, each with what to do. Empty where all is well. */
+export async function tableFindings(client: ClientBase, { entityMetadatas }: DataSource): Promise<string[]> {
+  const paths = entityMetadatas.map(({ tablePath }) => quoted(tablePath));
+  const { rows } = await client.query<{ path: string; isMissing: boolean; lacking: string[] }>(
+    `select path, found is null as "isMissing",
+       array(select name from unnest($2::text[]) as name where found is not null and not has_table_privilege(found, name))
+         as lacking
+     from unnest($1::text[]) as path cross join lateral (select to_regclass(path) as found) as looked`,
+    [paths, rights],
+  );
+  return rows.flatMap(({ path, isMissing, lacking }, index) => {
+    const name = entityMetadatas[index]?.name ?? path;
+    if (isMissing) return [`The table of ${name}, ${path}, isn't there: add its migration to migrations/index.ts.`];
+    if (lacking.length === 0) return [];
+    return [
+      `The API may not use the table of ${name}: grant ${lacking.join(", ").toLowerCase()} on ${path} to app_api;`,
+    ];
+  });
+}
+
+const quoted = (path: string): string =>
+  path
+    .split(".")
+    .map((part) => `"${part}"`)
+    .join(".");

@@ -66,12 +66,13 @@ export async function startService(options: ServiceOptions): Promise<string> {
   const databases = await open(options, provisioned);
   const { schema, registry } = await checkedSchema(databases, telemetry);
   signal.throwIfAborted();
-  const upkeep = new PartitionUpkeep(databases.refusals, log);
+  const probes = openProbes(options, provisioned.apiUrl);
+  const upkeep = new PartitionUpkeep(probes, log);
   shutdown.add("partition upkeep", () => {
     upkeep.stop();
   });
   await upkeep.start();
-  const readiness = readinessOf(options, databases, provisioned.apiUrl, upkeep);
+  const readiness = readinessOf(options, databases, probes, provisioned.apiUrl, upkeep);
   const server = await createApiServer({
     schema: audited(schema, registry, databases, telemetry),
     verifier,
@@ -175,11 +176,18 @@ function auditLogOf(registry: Registry, schema: GraphQLSchema, { reader, read }:
 }
 
 function readinessOf(
-  { config, log, shutdown }: ServiceOptions,
+  { config }: ServiceOptions,
   { reader }: Databases,
+  probes: pg.Pool,
   apiUrl: string,
   upkeep: PartitionUpkeep,
 ): Readiness {
+  const pendingMigrations = () => pending(apiUrl);
+  return new Readiness({ probes, reader, upkeep, pendingMigrations, isEmbedded: config.databaseUrl === null });
+}
+
+/** Connections of the API's login for looks at the database and for its upkeep: no request ever waits for one. */
+function openProbes({ log, shutdown }: ServiceOptions, apiUrl: string): pg.Pool {
   const connection = connectionConfig(apiUrl, "auditql probe", probeDeadlines);
   const probes = new pg.Pool({ ...connection, max: 2, idleTimeoutMillis: 60_000 });
   probes.on("connect", (client) => client.on("error", () => undefined));
@@ -187,8 +195,7 @@ function readinessOf(
     log.debug({ error }, "a connection for probes broke");
   });
   shutdown.add("probes", () => probes.end());
-  const pendingMigrations = () => pending(apiUrl);
-  return new Readiness({ probes, reader, upkeep, pendingMigrations, isEmbedded: config.databaseUrl === null });
+  return probes;
 }
 
 const listenProblems: Readonly<Record<string, string>> = {

@@ -137,6 +137,7 @@ export class Operation {
       return { entry: this.#entry(id, ordinal, before, now), causedBy: null };
     });
     const caused = await this.#compareTouched(scope, ids);
+    await this.#checkLapsed(scope, ids);
     const entities = ids.map((id) => (after.get(id) ?? prior.get(id))?.entity ?? null);
     const fresh = this.field.returnsList ? entities : (entities[0] ?? null);
     return { response: this.field.returnsResource ? fresh : result, staged: [...named, ...caused] };
@@ -190,6 +191,20 @@ export class Operation {
       }
     }
     return staged;
+  }
+
+  /** A row whose lock went with a savepoint may have changed since; if it did, nobody can say by whom. */
+  async #checkLapsed(scope: AuditScope, ids: readonly string[]): Promise<void> {
+    for (const { resource, id, prior } of scope.lapsed) {
+      if (resource === this.field.resource && ids.includes(id)) continue;
+      const now = (await this.#readAfter(scope.runner, resource, [id])).get(id) ?? null;
+      if (
+        actionBetween(prior, now) === actionBetween(prior, prior) &&
+        changesBetween(resource, prior, now).length === 0
+      )
+        continue;
+      throw new Error(`${resource.type} ${id} was touched in a savepoint that was rolled back: touch it once more.`);
+    }
   }
 
   /** The id of what the call gave birth to. A row that others saw before was not born here. */

@@ -42,6 +42,8 @@ export class AuditScope {
   phase: "opening" | "resolving" | "sealed" | "ending" = "opening";
 
   readonly #touched = new Map<string, Touched>();
+  /** Touched in a savepoint that was rolled back. */
+  readonly #lapsed = new Map<string, Touched>();
 
   private constructor(
     readonly runner: QueryRunner,
@@ -112,6 +114,11 @@ export class AuditScope {
     return [...this.#touched.values()];
   }
 
+  /** What was touched in a savepoint that was rolled back, and not again since: nothing may have come of it. */
+  get lapsed(): readonly Omit<Touched, "depth">[] {
+    return [...this.#lapsed].filter(([key]) => !this.#touched.has(key)).map(([, touched]) => touched);
+  }
+
   /** A savepoint's work became its parent's. */
   released(): void {
     for (const touched of this.#touched.values()) touched.depth = Math.min(touched.depth, this.depth);
@@ -119,7 +126,11 @@ export class AuditScope {
 
   /** A savepoint was rolled back, and with it went the locks taken since: what they covered may change again. */
   rolledBack(): void {
-    for (const [key, touched] of this.#touched) if (touched.depth > this.depth) this.#touched.delete(key);
+    for (const [key, touched] of this.#touched) {
+      if (touched.depth <= this.depth) continue;
+      this.#touched.delete(key);
+      this.#lapsed.set(key, touched);
+    }
   }
 
   /** Refuses a statement that comes too late to be seen by the comparison, or that would cut the transaction short. */

@@ -387,6 +387,29 @@ describe("a transaction's scope", () => {
     expect(await rowOf(dropped)).toMatchObject({ name: "before" });
   });
 
+  it("is rolled back where what such a savepoint touched is changed after all, and not touched again", async () => {
+    const [parent, lapsed] = [await insertThing(), await insertThing()];
+    const changeLapsed =
+      (again: boolean): Resolver =>
+      async (_, { manager, scope }) => {
+        await manager
+          .transaction(async () => {
+            await scope.touch(thing, [lapsed]);
+            throw new Error("undo");
+          })
+          .catch(() => undefined);
+        if (again) await scope.touch(thing, [lapsed]);
+        await manager.update(Thing, { tenantId, id: lapsed }, { name: "after all" });
+        return { id: parent };
+      };
+    const run = (again: boolean) =>
+      runtime.run(schemaOf(changeLapsed(again)), `mutation { change(id: "${parent}") { id } }`);
+    expect((await run(false)).codes).toEqual(["INTERNAL"]);
+    expect(await rowOf(lapsed)).toMatchObject({ name: "before" });
+    const { requestId } = await run(true);
+    expect((await entryRows(database, requestId)).map((row) => row.resource_id)).toEqual([parent, lapsed]);
+  });
+
   it("can't be committed by its resolver", async () => {
     await insertThing();
     const { codes, requestId } = await runtime.run(

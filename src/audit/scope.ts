@@ -71,7 +71,18 @@ export class AuditScope {
       options.resource ?? null,
     );
     scopes.set(runner, scope);
+    scope.#watchStatements();
     return scope;
+  }
+
+  /** Every statement of TypeORM's goes through here. A subscriber would see them too, at thrice the cost. */
+  #watchStatements(): void {
+    const { runner } = this;
+    const query = runner.query.bind(runner);
+    runner.query = (...statement: Parameters<QueryRunner["query"]>) => {
+      this.#allow(statement[0]);
+      return query(...statement);
+    };
   }
 
   close(): void {
@@ -134,7 +145,7 @@ export class AuditScope {
   }
 
   /** Refuses a statement that comes too late to be seen by the comparison, or that would cut the transaction short. */
-  allow(statement: string): void {
+  #allow(statement: string): void {
     if (this.phase === "opening" || this.phase === "ending") return;
     if (this.phase === "sealed" && statement === "COMMIT") this.commitSent = true;
     else if (this.phase === "sealed" && statement !== "ROLLBACK")

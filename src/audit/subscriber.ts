@@ -1,6 +1,5 @@
 import type { PoolClient } from "pg";
 import type {
-  BeforeQueryEvent,
   EntityMetadata,
   EntitySubscriberInterface,
   InsertEvent,
@@ -67,10 +66,6 @@ export class AuditSubscriber implements EntitySubscriberInterface {
     if (!scope) return;
     scope.depth -= 1;
     scope.rolledBack();
-  }
-
-  beforeQuery({ query, queryRunner }: BeforeQueryEvent): void {
-    scopeOf(queryRunner)?.allow(query);
   }
 
   beforeInsert({ metadata, queryRunner }: InsertEvent<object>): void {

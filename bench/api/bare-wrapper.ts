@@ -27,7 +27,7 @@ type Config = GraphQLFieldConfig<unknown, AuditContext, Arguments>;
 export function applyBare(schema: GraphQLSchema, ground: Ground): GraphQLSchema {
   return mapSchema(schema, {
     [MapperKind.MUTATION_ROOT_FIELD]: (config, name) => {
-      const directives = directivesOf(schema, config as GraphQLFieldConfig<unknown, unknown>);
+      const directives = directivesOf(schema, config);
       const { audited } = directives;
       if (audited === null) return config;
       const field = auditedField(

@@ -77,7 +77,7 @@ export function applyAudit(schema: GraphQLSchema, runtime: AuditRuntime): GraphQ
 }
 
 function guardedResolver(schema: GraphQLSchema, config: Config): Resolve {
-  const allowed = directivesOf(schema, config as GraphQLFieldConfig<unknown, unknown>).requires?.roles ?? null;
+  const allowed = directivesOf(schema, config).requires?.roles ?? null;
   const resolve = config.resolve ?? defaultFieldResolver;
   return (parent, args, context, info) => {
     authorize(context.caller, allowed, false);
@@ -87,7 +87,7 @@ function guardedResolver(schema: GraphQLSchema, config: Config): Resolve {
 }
 
 function mutationResolver(schema: GraphQLSchema, runtime: AuditRuntime, config: Config, name: string): Resolve {
-  const directives = directivesOf(schema, config as GraphQLFieldConfig<unknown, unknown>);
+  const directives = directivesOf(schema, config);
   const resolve = config.resolve ?? defaultFieldResolver;
   const { audited, requires } = directives;
   if (audited === null)

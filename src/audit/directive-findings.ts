@@ -11,7 +11,6 @@ import {
   isObjectType,
   type GraphQLArgument,
   type GraphQLField,
-  type GraphQLFieldConfig,
   type GraphQLInputField,
   type GraphQLObjectType,
   type GraphQLSchema,
@@ -50,7 +49,7 @@ function printedSchemaFindings(schema: GraphQLSchema): string[] {
 
 function read(schema: GraphQLSchema, field: Field): FieldDirectives | string {
   try {
-    return directivesOf(schema, field as unknown as GraphQLFieldConfig<unknown, unknown>);
+    return directivesOf(schema, field);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

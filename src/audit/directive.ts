@@ -8,7 +8,6 @@ import {
   GraphQLSchema,
   GraphQLString,
   specifiedDirectives,
-  type GraphQLFieldConfig,
 } from "graphql";
 import { auditActions, type AuditAction } from "./entry.js";
 import { Directive } from "./type-graphql.js";
@@ -154,7 +153,7 @@ export interface FieldDirectives {
 }
 
 /** Reads the directives on a field, however its schema was made. @throws where an argument's value is wrong */
-export function directivesOf(schema: GraphQLSchema, field: GraphQLFieldConfig<unknown, unknown>): FieldDirectives {
+export function directivesOf(schema: GraphQLSchema, field: Parameters<typeof getDirective>[1]): FieldDirectives {
   const read = (name: string) => getDirective(schema, field, name)?.[0] ?? null;
   return {
     audited: read("audited") as FieldDirectives["audited"],

@@ -1,4 +1,4 @@
-import type { GraphQLFieldConfig, GraphQLSchema } from "graphql";
+import type { GraphQLSchema } from "graphql";
 import { directivesOf, type FieldDirectives } from "./directive.js";
 
 /** What was decided for one mutation. */
@@ -16,7 +16,7 @@ export function mutationDecisions(schema: GraphQLSchema): MutationDecision[] {
   return Object.values(schema.getMutationType()?.getFields() ?? {})
     .map((field) => ({
       name: field.name,
-      ...directivesOf(schema, field as unknown as GraphQLFieldConfig<unknown, unknown>),
+      ...directivesOf(schema, field),
     }))
     .sort((left, right) => (left.name < right.name ? -1 : 1));
 }

@@ -9,12 +9,12 @@ import { refuseToLoseEntries } from "./refuse-to-lose-entries.js";
  */
 export class Entry1795219203000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
-    await asGuard(runner, entry, entryField, indexes, ownership, policies, grants);
+    await asGuard(runner, entry, entryField, entryKey, indexes, ownership, policies, grants);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await refuseToLoseEntries(runner);
-    await asGuard(runner, `drop table audit.entry_field, audit.entry`);
+    await asGuard(runner, `drop table audit.entry_key, audit.entry_field, audit.entry`);
   }
 }
 
@@ -56,6 +56,10 @@ const entry = `
     ip inet,
     user_agent text collate "C",
     cause_id uuid,
+    claimed_at timestamptz,
+    repeat_count integer,
+    repeated_sequence_numbers int8multirange,
+    access jsonb,
     salts bytea not null,
     xact_id xid8 not null,
     database_user text collate "C" not null,
@@ -72,6 +76,15 @@ const entryField = `
     id uuid not null,
     constraint entry_field_pkey primary key (tenant_id, field, id)
   ) partition by range (id)`;
+
+// A partitioned table can't hold a key across its partitions: what may be sent again takes its place here first.
+const entryKey = `
+  create table audit.entry_key (
+    session_id uuid not null,
+    sequence_number bigint not null,
+    ordinal integer not null,
+    constraint entry_key_pkey primary key (session_id, sequence_number, ordinal)
+  )`;
 
 // Each of a tenant's ways in ends in the order of the pages. Platform readers have (id).
 const indexes = `
@@ -95,7 +108,8 @@ const indexes = `
 
 const ownership = `
   alter table audit.entry owner to audit_owner;
-  alter table audit.entry_field owner to audit_owner`;
+  alter table audit.entry_field owner to audit_owner;
+  alter table audit.entry_key owner to audit_owner`;
 
 const walled = `
   tenant_id = any (string_to_array(current_setting('audit.tenants', true), ','))
@@ -105,7 +119,9 @@ const walled = `
 const policies = `
   alter table audit.entry enable row level security;
   alter table audit.entry_field enable row level security;
+  alter table audit.entry_key enable row level security;
   create policy writer_inserts on audit.entry for insert to audit_writer with check (true);
+  create policy writer_inserts on audit.entry_key for insert to audit_writer with check (true);
   create policy writer_returns on audit.entry for select to audit_writer
     using (xact_id = pg_current_xact_id_if_assigned());
   create policy reader_selects on audit.entry for select to audit_reader using (${walled});
@@ -117,13 +133,15 @@ const grants = `
     tenant_id, format_version, actor_type, actor_id, actor_name, on_behalf_of, subsystem, issuer, token_id, client_id,
     action, event_type, outcome, error_code, error_message, resource_type, resource_id, resource_label, changes,
     attempted, reason, operation, request_id, client_request_id, session_id, sequence_number, ordinal, trace_id, ip,
-    user_agent, cause_id, salts
+    user_agent, cause_id, claimed_at, repeat_count, repeated_sequence_numbers, access, salts
   ) on audit.entry to audit_writer;
+  grant insert (session_id, sequence_number, ordinal) on audit.entry_key to audit_writer;
   grant select (id, ordinal, xact_id) on audit.entry to audit_writer;
   grant select (
     id, tenant_id, occurred_at, format_version, actor_type, actor_id, actor_name, on_behalf_of, subsystem, issuer,
     token_id, client_id, action, event_type, outcome, error_code, error_message, resource_type, resource_id,
     resource_label, resource_label_folded, changes, attempted, reason, operation, request_id, client_request_id,
-    session_id, sequence_number, ordinal, trace_id, ip, user_agent, cause_id, xact_id, database_user, application_name
+    session_id, sequence_number, ordinal, trace_id, ip, user_agent, cause_id, claimed_at, repeat_count,
+    repeated_sequence_numbers, access, xact_id, database_user, application_name
   ) on audit.entry to audit_reader;
   grant select on audit.entry_field to audit_reader`;

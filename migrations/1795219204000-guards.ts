@@ -45,7 +45,7 @@ const functions = `
       when new.actor_type not in ('USER', 'SERVICE', 'SYSTEM', 'DATABASE', 'ANONYMOUS') then 'entry_actor_type'
       when (new.actor_id is null) <> (new.actor_type in ('SYSTEM', 'DATABASE', 'ANONYMOUS'))
         or (new.actor_type = 'SYSTEM' and new.subsystem is null) then 'entry_actor'
-      when new.action not in ('CREATE', 'UPDATE', 'DELETE') then 'entry_action'
+      when new.action not in ('CREATE', 'UPDATE', 'DELETE', 'READ', 'START', 'STOP') then 'entry_action'
       when new.outcome not in ('SUCCESS', 'FAILURE', 'DENIED') then 'entry_outcome'
       when (new.outcome = 'SUCCESS') <> (new.error_code is null)
         or (new.error_message is not null and new.error_code is null) then 'entry_error'
@@ -56,6 +56,8 @@ const functions = `
         then 'entry_no_nil_uuid'
       when new.sequence_number < 0 then 'entry_sequence_number'
       when new.ordinal < 0 then 'entry_ordinal'
+      when (new.repeat_count is null) <> (new.repeated_sequence_numbers is null) or new.repeat_count < 1
+        then 'entry_repeats'
       when octet_length(new.salts)
         <> 16 * (10 + 2 * jsonb_array_length(new.changes) + jsonb_array_length(new.attempted)) then 'entry_salts'
       when greatest(
@@ -127,6 +129,8 @@ const triggers = `
     for each row execute function audit_guard.refuse_change();
   create trigger refuse_row before update or delete on audit.entry_field
     for each row execute function audit_guard.refuse_change();
+  create trigger refuse_row before update or delete on audit.entry_key
+    for each row execute function audit_guard.refuse_change();
   create trigger check_entry before insert on audit.entry
     for each row execute function audit_guard.check_entry();
   create trigger stamp before insert on audit.entry
@@ -135,10 +139,12 @@ const triggers = `
     for each row execute function audit_guard.list_changed_fields();
   alter table audit.entry enable always trigger refuse_row;
   alter table audit.entry_field enable always trigger refuse_row;
+  alter table audit.entry_key enable always trigger refuse_row;
   alter table audit.entry enable always trigger check_entry;
   alter table audit.entry enable always trigger stamp;
   alter table audit.entry enable always trigger list_changed_fields;
-  select audit_guard.guard_statements('audit.entry'), audit_guard.guard_statements('audit.entry_field')`;
+  select audit_guard.guard_statements('audit.entry'), audit_guard.guard_statements('audit.entry_field'),
+    audit_guard.guard_statements('audit.entry_key')`;
 
 const dropTriggers = `
   drop trigger list_changed_fields on audit.entry;
@@ -146,10 +152,13 @@ const dropTriggers = `
   drop trigger check_entry on audit.entry;
   drop trigger refuse_row on audit.entry;
   drop trigger refuse_row on audit.entry_field;
+  drop trigger refuse_row on audit.entry_key;
   drop trigger refuse_statement on audit.entry;
   drop trigger refuse_statement on audit.entry_field;
   drop trigger refuse_truncate on audit.entry;
-  drop trigger refuse_truncate on audit.entry_field`;
+  drop trigger refuse_truncate on audit.entry_field;
+  drop trigger refuse_statement on audit.entry_key;
+  drop trigger refuse_truncate on audit.entry_key`;
 
 const dropFunctions = `
   drop function audit_guard.guard_statements(regclass), audit_guard.list_changed_fields(), audit_guard.stamp(),

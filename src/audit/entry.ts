@@ -133,4 +133,24 @@ export interface PendingEntry {
   readonly sequenceNumber: bigint;
   readonly ordinal: number;
   readonly causeId: string | null;
+  /** When it was, by the process's clock, where it was written later: an instant in ISO 8601. */
+  readonly claimedAt?: string | null;
+  /** Equal attempts that this entry alone stands for. */
+  readonly repeats?: Repeats | null;
+  /** What a reader of the log asked for and was given. */
+  readonly access?: Access | null;
+}
+
+/** Attempts that left no entry of their own: how many, and the ranges of their sequence numbers, both ends included. */
+export interface Repeats {
+  readonly count: number;
+  readonly sequenceNumbers: readonly (readonly [first: bigint, last: bigint])[];
+}
+
+/** A look at the log. */
+export interface Access {
+  /** The filter as a JSON object. */
+  readonly filter: JsonText;
+  /** How many entries of this tenant's log the answer held. */
+  readonly rows: number;
 }

@@ -1,5 +1,5 @@
 import type { ClientBase } from "pg";
-import type { PendingEntry } from "./entry.js";
+import type { PendingEntry, Repeats } from "./entry.js";
 import { storedValues, type StoredValues } from "./stored.js";
 
 /** The form of a row, so that a reader of old rows knows what they hold. */
@@ -45,6 +45,19 @@ const columns: Columns = [
   ["cause_id", (entry) => entry.causeId],
 ];
 
+/** What few entries state: the everyday statement doesn't name them. */
+const rareColumns: Columns = [
+  ["claimed_at", ({ claimedAt }) => claimedAt ?? null],
+  ["repeat_count", ({ repeats }) => repeats?.count ?? null],
+  ["repeated_sequence_numbers", ({ repeats }) => (repeats ? multirange(repeats) : null)],
+  ["access", ({ access }) => (access ? `{"filter":${access.filter},"rows":${String(access.rows)}}` : null)],
+];
+const allColumns: Columns = [...columns, ...rareColumns];
+const isRare = ({ claimedAt, repeats, access }: PendingEntry): boolean => Boolean(claimedAt ?? repeats ?? access);
+
+const multirange = ({ sequenceNumbers }: Repeats): string =>
+  `{${sequenceNumbers.map(([first, last]) => `[${String(first)},${String(last)}]`).join()}}`;
+
 /** The everyday sizes stay prepared on the connection. */
 const MAX_PREPARED_ROWS = 2;
 
@@ -55,12 +68,14 @@ const MAX_PREPARED_ROWS = 2;
  * and COMMIT may be on its way already.
  */
 export async function insertEntries(client: ClientBase, entries: readonly PendingEntry[]): Promise<string[]> {
+  const stated = entries.some(isRare) ? allColumns : columns;
   const values = entries.flatMap((entry) => {
     const stored = storedValues(entry);
-    return columns.map(([, value]) => value(entry, stored));
+    return stated.map(([, value]) => value(entry, stored));
   });
-  const text = insertText(entries.length);
-  const name = entries.length <= MAX_PREPARED_ROWS ? `audit:insert:${String(entries.length)}` : undefined;
+  const isEveryday = stated === columns && entries.length <= MAX_PREPARED_ROWS;
+  const text = isEveryday ? everydayText(entries.length) : composedText(stated, entries.length);
+  const name = isEveryday ? `audit:insert:${String(entries.length)}` : undefined;
   const { rows } = await client.query<{ ids: string[]; ordinals: number[] }>({ text, values, ...(name && { name }) });
   const [{ ids, ordinals } = { ids: [], ordinals: [] }] = rows;
   return entries.map(({ ordinal }) => ids[ordinals.indexOf(ordinal)] ?? missing(ordinal));
@@ -72,13 +87,13 @@ function missing(ordinal: number): never {
 
 const texts = new Map<number, string>();
 
-function insertText(rows: number): string {
-  const text = texts.get(rows) ?? composedText(rows);
-  if (rows <= MAX_PREPARED_ROWS) texts.set(rows, text);
+function everydayText(rows: number): string {
+  const text = texts.get(rows) ?? composedText(columns, rows);
+  texts.set(rows, text);
   return text;
 }
 
-function composedText(rows: number): string {
+function composedText(columns: Columns, rows: number): string {
   const tuples = Array.from({ length: rows }, (_, row) => {
     const parameters = columns.map((_column, column) => `$${String(row * columns.length + column + 1)}`);
     return `(${parameters.join(", ")})`;

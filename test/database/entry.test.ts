@@ -108,7 +108,7 @@ describe("what an entry may hold", () => {
     ["a user without an id", { actor_id: null }, "entry_actor"],
     ["an anonymous actor with an id", { actor_type: "ANONYMOUS" }, "entry_actor"],
     ["the system without a subsystem", { actor_type: "SYSTEM", actor_id: null }, "entry_actor"],
-    ["an unknown action", { action: "READ" }, "entry_action"],
+    ["an unknown action", { action: "UPSERT" }, "entry_action"],
     ["an unknown outcome", { outcome: "MAYBE" }, "entry_outcome"],
     ["a success with an error", { error_code: "INTERNAL" }, "entry_error"],
     ["a failure without an error", { outcome: "FAILURE" }, "entry_error"],

@@ -1,7 +1,7 @@
 import { getNamedType, getNullableType, GraphQLList, type GraphQLFieldConfig } from "graphql";
 import type { Caller } from "./context.js";
 import type { FieldDirectives } from "./directive.js";
-import type { AuditAction } from "./entry.js";
+import type { ChangeAction } from "./entry.js";
 import { AuditError, badUserInput } from "./errors.js";
 import type { AuditedResource } from "./resource.js";
 import { storable, truncated } from "./text.js";
@@ -14,7 +14,7 @@ const MAX_IDS = 100;
 export interface AuditedField {
   readonly name: string;
   readonly resource: AuditedResource;
-  readonly actions: readonly AuditAction[];
+  readonly actions: readonly ChangeAction[];
   /** Where the id stands, below the arguments or below the result. */
   readonly idFrom: "arguments" | "result";
   readonly idPath: readonly string[];

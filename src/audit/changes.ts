@@ -1,4 +1,4 @@
-import type { AuditAction, Change, ChangeOp } from "./entry.js";
+import type { ChangeAction, Change, ChangeOp } from "./entry.js";
 import type { AuditedResource } from "./resource.js";
 import type { Snapshot } from "./snapshot.js";
 
@@ -18,7 +18,7 @@ export function changesBetween(resource: AuditedResource, before: Snapshot | nul
 }
 
 /** Which action the two states show, and null where nothing stood before or after. */
-export function actionBetween(before: Snapshot | null, after: Snapshot | null): AuditAction | null {
+export function actionBetween(before: Snapshot | null, after: Snapshot | null): ChangeAction | null {
   if (before === null) return after === null ? null : "CREATE";
   return after === null ? "DELETE" : "UPDATE";
 }
@@ -30,9 +30,9 @@ export function actionBetween(before: Snapshot | null, after: Snapshot | null): 
  * @param prior the state before; null where nothing stood, undefined where it wasn't read
  */
 export function actionAllowed(
-  declared: readonly AuditAction[],
+  declared: readonly ChangeAction[],
   prior: Snapshot | null | undefined,
-): AuditAction | null {
+): ChangeAction | null {
   const allowed = declared.filter(
     (action) => declared.length === 1 || (prior !== undefined && (action === "CREATE") === (prior === null)),
   );

@@ -1,6 +1,7 @@
 import type { GraphQLSchema } from "graphql";
 import type { DataSource } from "typeorm";
 import { directiveFindings } from "./directive-findings.js";
+import { ownResourceTypes } from "./own-resources.js";
 import type { AuditedResource } from "./resource.js";
 import { AuditSubscriber } from "./subscriber.js";
 
@@ -30,6 +31,11 @@ function duplicates(resources: readonly AuditedResource[]): string[] {
   const entities = repeated(resources.map(({ entity }) => entity));
   return [
     ...types.map((type) => `The audited resource "${type}" is declared twice: give one of them another type.`),
+    ...resources
+      .filter(({ type }) => ownResourceTypes.some((own) => own === type))
+      .map(
+        ({ type }) => `The audited resource "${type}" has the name of a kind of the log's own: give it another type.`,
+      ),
     ...entities.map(({ name }) => `${name} is the entity of two audited resources: keep one of them.`),
   ];
 }

@@ -17,6 +17,7 @@ import {
   type GraphQLType,
 } from "graphql";
 import { directivesOf, type FieldDirectives } from "./directive.js";
+import { changeActions } from "./entry.js";
 import type { AuditedResource } from "./resource.js";
 
 type Field = GraphQLField<unknown, unknown>;
@@ -109,6 +110,9 @@ function auditedFindings(
           `${place}: no audited resource is called "${resource}"; there are ${types}. Declare it with defineAuditedResource.`,
         ]),
     ...(action.length === 0 ? [`${place}: @audited needs an action: CREATE, UPDATE or DELETE.`] : []),
+    ...action
+      .filter((name) => !changeActions.includes(name))
+      .map((name) => `${place}: @audited(action: ${name}): no mutation does that: write CREATE, UPDATE or DELETE.`),
     ...(problem === null ? [] : [`${place}: @audited(id: "${id}"): ${problem}`]),
   ];
 }

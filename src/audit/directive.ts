@@ -9,7 +9,7 @@ import {
   GraphQLString,
   specifiedDirectives,
 } from "graphql";
-import { auditActions, type AuditAction } from "./entry.js";
+import { auditActions, type ChangeAction } from "./entry.js";
 import { Directive } from "./type-graphql.js";
 
 /** What `@audited` says of a mutation. */
@@ -17,7 +17,7 @@ export interface AuditedDirective {
   /** The audited resource's type. */
   readonly resource: string;
   /** What a call may do to it. Which it was follows from the states before and after. */
-  readonly action: AuditAction | readonly AuditAction[];
+  readonly action: ChangeAction | readonly ChangeAction[];
   /** Where its id stands: `input.id` in the arguments, a list making one entry each, or `result.id`. */
   readonly id: string;
 }
@@ -145,9 +145,9 @@ function auditDirectives(action: GraphQLEnumType, role: GraphQLEnumType): GraphQ
   ];
 }
 
-/** What a field's directives say, null for each that it doesn't carry. */
+/** What a field's directives say, null for each that it doesn't carry. The start refuses an action that is no change. */
 export interface FieldDirectives {
-  readonly audited: { readonly resource: string; readonly action: readonly AuditAction[]; readonly id: string } | null;
+  readonly audited: { readonly resource: string; readonly action: readonly ChangeAction[]; readonly id: string } | null;
   readonly unaudited: { readonly reason: string } | null;
   readonly requires: { readonly roles: readonly string[] } | null;
 }

@@ -2,6 +2,7 @@ import type { GraphQLSchema } from "graphql";
 import type { DataSource } from "typeorm";
 import { eventTypesOf } from "./event-type.js";
 import { mutationDecisions } from "./mutation-decisions.js";
+import { declaredFields, logQueries, ownEventTypes, ownResourceTypes } from "./own-resources.js";
 import { resourceKey, type ResourceDirectory, type ResourceKey } from "./read/resource-directory.js";
 import type { Vocabulary } from "./read/vocabulary.js";
 import type { Registry } from "./registry.js";
@@ -48,10 +49,11 @@ export function vocabularyOf(registry: Registry, schema: GraphQLSchema): Vocabul
   const recorded = registry.resources.flatMap((resource) =>
     Object.entries(resource.fields).flatMap(([field, policy]) => (policy.kind === "ignore" ? [] : [field])),
   );
+  const mutations = mutationDecisions(schema).flatMap(({ name, audited }) => (audited ? [name] : []));
   return {
-    resourceTypes: new Set(registry.resources.map(({ type }) => type)),
-    eventTypes: new Set(registry.resources.flatMap(({ type }) => eventTypesOf(type))),
-    operations: new Set(mutationDecisions(schema).flatMap(({ name, audited }) => (audited ? [name] : []))),
-    fields: new Set(recorded),
+    resourceTypes: new Set([...registry.resources.map(({ type }) => type), ...ownResourceTypes]),
+    eventTypes: new Set([...registry.resources.flatMap(({ type }) => eventTypesOf(type)), ...ownEventTypes]),
+    operations: new Set([...mutations, ...logQueries]),
+    fields: new Set([...recorded, ...declaredFields]),
   };
 }

@@ -1,5 +1,5 @@
 import type { AuditContext } from "./context.js";
-import { PLATFORM_TENANT, type AttemptedField, type AuditAction, type Change, type PendingEntry } from "./entry.js";
+import { PLATFORM_TENANT, type AttemptedField, type Change, type ChangeAction, type PendingEntry } from "./entry.js";
 import type { AuditError } from "./errors.js";
 import { eventType } from "./event-type.js";
 import type { AuditedResource } from "./resource.js";
@@ -11,7 +11,7 @@ interface Success {
   readonly id: string;
   readonly before: Snapshot | null;
   readonly after: Snapshot | null;
-  readonly action: AuditAction;
+  readonly action: ChangeAction;
   readonly changes: readonly Change[];
   readonly ordinal: number;
 }
@@ -19,7 +19,7 @@ interface Success {
 interface Refusal {
   readonly id: string | null;
   readonly prior: Snapshot | null;
-  readonly action: AuditAction | null;
+  readonly action: ChangeAction | null;
   readonly error: AuditError;
   readonly attempted: readonly AttemptedField[];
   readonly ordinal: number;

@@ -3,12 +3,21 @@
  */
 
 /**
- * What a call did to a resource.
+ * What a call can do to a resource: all that `@audited` may declare.
  *
  * @example
- * auditActions; // ["CREATE", "UPDATE", "DELETE"]
+ * changeActions; // ["CREATE", "UPDATE", "DELETE"]
  */
-export const auditActions = ["CREATE", "UPDATE", "DELETE"] as const;
+export const changeActions = ["CREATE", "UPDATE", "DELETE"] as const;
+export type ChangeAction = (typeof changeActions)[number];
+
+/**
+ * What an entry can tell of: a change, a look at the log, a process's start or its stop.
+ *
+ * @example
+ * auditActions; // ["CREATE", "UPDATE", "DELETE", "READ", "START", "STOP"]
+ */
+export const auditActions = [...changeActions, "READ", "START", "STOP"] as const;
 export type AuditAction = (typeof auditActions)[number];
 
 /**

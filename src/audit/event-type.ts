@@ -1,6 +1,6 @@
-import { auditActions, auditOutcomes, type AuditAction, type AuditOutcome } from "./entry.js";
+import { auditOutcomes, changeActions, type AuditOutcome, type ChangeAction } from "./entry.js";
 
-const words: Record<AuditAction | "ATTEMPT", Record<AuditOutcome, string>> = {
+const words: Record<ChangeAction | "ATTEMPT", Record<AuditOutcome, string>> = {
   CREATE: { SUCCESS: "created", FAILURE: "creation_failed", DENIED: "creation_denied" },
   UPDATE: { SUCCESS: "updated", FAILURE: "update_failed", DENIED: "update_denied" },
   DELETE: { SUCCESS: "deleted", FAILURE: "deletion_failed", DENIED: "deletion_denied" },
@@ -8,13 +8,13 @@ const words: Record<AuditAction | "ATTEMPT", Record<AuditOutcome, string>> = {
 };
 
 /** Such as `device.created`, or `group_budget.attempt_denied` where it wasn't clear which action it would have been. */
-export function eventType(resourceType: string, action: AuditAction | null, outcome: AuditOutcome): string {
+export function eventType(resourceType: string, action: ChangeAction | null, outcome: AuditOutcome): string {
   return `${resourceType}.${words[action ?? "ATTEMPT"][outcome]}`;
 }
 
 /** Every event type that operations on this type of resource can leave. */
 export function eventTypesOf(resourceType: string): string[] {
-  return [...auditActions, null].flatMap((action) =>
+  return [...changeActions, null].flatMap((action) =>
     auditOutcomes
       .filter((outcome) => action !== null || outcome !== "SUCCESS")
       .map((outcome) => eventType(resourceType, action, outcome)),

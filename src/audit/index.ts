@@ -14,6 +14,7 @@ export {
   anonymous,
   auditActions,
   auditOutcomes,
+  changeActions,
   PLATFORM_TENANT,
   tenantPattern,
   type Actor,

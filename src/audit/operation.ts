@@ -5,7 +5,7 @@ import type { AuditedField } from "./audited-field.js";
 import { valueAt } from "./audited-field.js";
 import type { AfterCommit } from "./after-commit.js";
 import { mutationContext, type AuditContext, type MutationContext } from "./context.js";
-import type { AuditAction } from "./entry.js";
+import type { ChangeAction } from "./entry.js";
 import { commit, rollBack, type Committed } from "./end-transaction.js";
 import { AuditError, badUserInput, notFound, printable } from "./errors.js";
 import type { EntryTemplate } from "./entry-template.js";
@@ -160,7 +160,7 @@ export class Operation {
     return this.template.success(this.field.resource, { id, before, after, action, changes, ordinal });
   }
 
-  #action(before: Snapshot | null, after: Snapshot | null): AuditAction {
+  #action(before: Snapshot | null, after: Snapshot | null): ChangeAction {
     const seen = actionBetween(before, after);
     if (seen !== null && this.field.actions.includes(seen)) return seen;
     throw new Error(

@@ -43,6 +43,9 @@ const types = /* GraphQL */ `
     CREATE
     UPDATE
     DELETE
+    READ
+    START
+    STOP
   }
   enum Role {
     MEMBER
@@ -159,6 +162,14 @@ describe("a mutation", () => {
       "no action",
       onPaint("(id: ID!)", "id", "[]"),
       ["Mutation.paint: @audited needs an action: CREATE, UPDATE or DELETE."],
+    ],
+    [
+      "actions that no mutation does",
+      onPaint("(id: ID!)", "id", "[READ, UPDATE, STOP]"),
+      [
+        "Mutation.paint: @audited(action: READ): no mutation does that: write CREATE, UPDATE or DELETE.",
+        "Mutation.paint: @audited(action: STOP): no mutation does that: write CREATE, UPDATE or DELETE.",
+      ],
     ],
     [
       "an id path that its arguments don't have",
@@ -323,6 +334,13 @@ describe("a resource", () => {
       "Lamp is the entity of two audited resources: keep one of them.",
     ]);
     expect(findingsOf(lamp, other)).toEqual(["Lamp is the entity of two audited resources: keep one of them."]);
+  });
+
+  it("is refused where it has the name of one of the log's own kinds", () => {
+    const own = defineAuditedResource({ ...declaration, type: "audit_log", fields: lamp.fields as never });
+    expect(findingsOf(own)).toEqual([
+      'The audited resource "audit_log" has the name of a kind of the log\'s own: give it another type.',
+    ]);
   });
 
   it("is refused where the data source doesn't know its entity", () => {

@@ -72,7 +72,7 @@ describe("a filter of the log", () => {
   });
 
   it.each<[string, string]>([
-    ["action", '["READ"]'],
+    ["action", '["BREW"]'],
     ["action", '["create"]'],
     ["outcome", '["OK"]'],
     ["actorType", '["ROBOT"]'],

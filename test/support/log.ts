@@ -31,6 +31,10 @@ export interface ReadEntry {
   readonly ip: string | null;
   readonly userAgent: string | null;
   readonly causeId: string | null;
+  readonly claimedAt: string | null;
+  readonly repeatCount: number | null;
+  readonly repeatedSequenceNumbers: readonly { readonly first: string; readonly last: string }[] | null;
+  readonly access: { readonly filter: Readonly<Record<string, unknown>>; readonly rows: number } | null;
 }
 
 export interface ReadChange {
@@ -50,7 +54,8 @@ const wholeEntry = `
   resource { type id label link isDeleted }
   changes { field op old new oldOmitted { bytes digest } newOmitted { bytes digest } secret }
   attempted { field value secret omitted { bytes digest } }
-  description reason operation requestId clientRequestId sessionId sequenceNumber ordinal traceId ip userAgent causeId`;
+  description reason operation requestId clientRequestId sessionId sequenceNumber ordinal traceId ip userAgent causeId
+  claimedAt repeatCount repeatedSequenceNumbers { first last } access { filter rows }`;
 
 const query = `query ($filter: AuditLogFilter, $after: String) {
   auditLogs(filter: $filter, first: 200, after: $after, order: OLDEST_FIRST) {

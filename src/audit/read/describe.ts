@@ -15,6 +15,8 @@ export type Described = Pick<
   | "resource_type"
   | "resource_id"
   | "resource_label"
+  | "repeat_count"
+  | "access"
 > & { readonly changes: readonly { readonly field: string }[] };
 
 const MAX_FIELDS = 8;
@@ -22,9 +24,17 @@ const MAX_TEXT = 120;
 
 /**
  * One sentence for people on what an entry says, from its own columns alone: it stays the same after a rename, a
- * deletion, and the retirement of the resource's type. What was done, what failed and what was refused never read alike.
+ * deletion, and the retirement of the resource's type. What was done, what failed and what was refused never read alike,
+ * nor does an entry that stands for many.
  */
 export function describe(entry: Described): string {
+  const { repeat_count: count, outcome } = entry;
+  if (count === null) return sentence(entry);
+  const noun = outcome === "SUCCESS" ? "time" : "attempt";
+  return `${String(count)} more ${noun}${count === 1 ? "" : "s"}: ${sentence(entry)}`;
+}
+
+function sentence(entry: Described): string {
   const who = actor(entry);
   switch (entry.outcome) {
     case "SUCCESS":
@@ -54,17 +64,39 @@ function actor(entry: Described): string {
   }
 }
 
-const pastTense: Readonly<Record<string, string>> = { CREATE: "created", UPDATE: "updated", DELETE: "deleted" };
-const infinitive: Readonly<Record<string, string>> = { CREATE: "create", UPDATE: "update", DELETE: "delete" };
+const pastTense: Readonly<Record<string, string>> = {
+  CREATE: "created",
+  UPDATE: "updated",
+  DELETE: "deleted",
+  START: "started",
+  STOP: "stopped",
+};
+const infinitive: Readonly<Record<string, string>> = {
+  CREATE: "create",
+  UPDATE: "update",
+  DELETE: "delete",
+  READ: "read",
+  START: "start",
+  STOP: "stop",
+};
 
 function done(entry: Described): string {
+  if (entry.action === "READ") return read(entry);
   const verb = entry.action === null ? undefined : pastTense[entry.action];
   if (verb === undefined)
     return `did ${plain(entry.event_type)}${entry.resource_type === null ? "" : ` to ${resource(entry)}`}`;
   return `${verb} ${resource(entry)}${entry.action === "UPDATE" ? fields(entry) : ""}`;
 }
 
+function read({ access, resource_id: id }: Described): string {
+  const rows = access?.rows ?? 0;
+  if (id !== null) return rows > 0 ? `read entry ${plain(id)} of the log` : `looked for entry ${plain(id)} in the log`;
+  if (rows === 0) return "read the log and found nothing";
+  return `read ${String(rows)} ${rows === 1 ? "entry" : "entries"} of the log`;
+}
+
 function attempted(entry: Described): string {
+  if (entry.action === "READ") return "read the log";
   if (entry.resource_type === null) return `do ${plain(entry.event_type)}`;
   const verb = entry.action === null ? undefined : infinitive[entry.action];
   return `${verb ?? "act on"} ${resource(entry)}`;

@@ -3,7 +3,7 @@ import type { RunStatement, Statement } from "./reading.js";
 import type { ReaderScope } from "./reader-scope.js";
 import { tenantOrNull, type PageResources } from "./resource-directory.js";
 import type { EntryKey } from "./statements.js";
-import type { AuditChange, AuditEntry, AuditOmitted } from "./types.js";
+import type { AuditChange, AuditEntry, AuditOmitted, AuditSequenceRange } from "./types.js";
 
 /** What is stored of a change: what a value is null for is left out. */
 interface StoredChange {
@@ -55,14 +55,22 @@ export interface EntryRow extends EntryKey {
   readonly ip: string | null;
   readonly user_agent: string | null;
   readonly cause_id: string | null;
+  readonly claimed_at: string | null;
+  readonly repeat_count: number | null;
+  /** As PostgreSQL prints an int8multirange: `{[3,8),[11,12)}`, each range without its end. */
+  readonly repeated_sequence_numbers: string | null;
+  readonly access: { readonly filter: Readonly<Record<string, unknown>>; readonly rows: number } | null;
 }
 
 // The time as a text of its own: a Date would lose its microseconds, and the session's time zone isn't ours.
-const columns = `e.tenant_id, e.id, to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as occurred_at,
+const instant = (column: string) =>
+  `to_char(e.${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as ${column}`;
+const columns = `e.tenant_id, e.id, ${instant("occurred_at")},
   e.actor_type, e.actor_id, e.actor_name, e.on_behalf_of, e.subsystem, e.issuer, e.token_id, e.client_id,
   e.action, e.event_type, e.outcome, e.error_code, e.error_message, e.resource_type, e.resource_id, e.resource_label,
   e.changes, e.attempted, e.reason, e.operation, e.request_id, e.client_request_id, e.session_id,
-  e.sequence_number::text as sequence_number, e.ordinal, e.trace_id, host(e.ip) as ip, e.user_agent, e.cause_id`;
+  e.sequence_number::text as sequence_number, e.ordinal, e.trace_id, host(e.ip) as ip, e.user_agent, e.cause_id,
+  ${instant("claimed_at")}, e.repeat_count, e.repeated_sequence_numbers::text as repeated_sequence_numbers, e.access`;
 
 /** The rows of these keys, in their order. */
 export function selectRows(run: RunStatement, keys: readonly EntryKey[]): Promise<EntryRow[]> {
@@ -124,6 +132,10 @@ export function toEntry(row: EntryRow, resources: PageResources): AuditEntry {
     ip: row.ip,
     userAgent: row.user_agent,
     causeId: row.cause_id,
+    claimedAt: row.claimed_at,
+    repeatCount: row.repeat_count,
+    repeatedSequenceNumbers: row.repeated_sequence_numbers === null ? null : toRanges(row.repeated_sequence_numbers),
+    access: row.access,
   };
 }
 
@@ -148,6 +160,14 @@ function toResource(row: EntryRow, resources: PageResources): AuditEntry["resour
   const key = { tenantId: row.tenant_id, id };
   resources.add(type, key);
   return { type, id, label, link: () => resources.link(type, key), isDeleted: () => resources.isDeleted(type, key) };
+}
+
+/** The database prints a range without its end, and readers are told both its numbers. */
+function toRanges(multirange: string): AuditSequenceRange[] {
+  return Array.from(multirange.matchAll(/\[(\d+),(\d+)\)/g), ([, first = "", end = ""]) => ({
+    first,
+    last: String(BigInt(end) - 1n),
+  }));
 }
 
 function toChange(change: StoredChange): AuditChange {

@@ -1,5 +1,5 @@
 import { actorTypes, auditActions, auditOutcomes } from "../entry.js";
-import { BigIntScalar, DateTime, Json } from "../scalars.js";
+import { BigIntScalar, DateTime, Json, JsonObject } from "../scalars.js";
 import { Extensions, Field, ID, Int, ObjectType, registerEnumType } from "../type-graphql.js";
 
 /** The object that type-graphql wants for an enum, each name its own value. */
@@ -153,6 +153,26 @@ export class AuditEntryError {
   message!: string | null;
 }
 
+@ObjectType({ simpleResolvers: true, description: "Sequence numbers that follow one another, both ends included." })
+export class AuditSequenceRange {
+  @Field(() => BigIntScalar)
+  first!: string;
+
+  @Field(() => BigIntScalar)
+  last!: string;
+}
+
+@ObjectType({ simpleResolvers: true, description: "A look at the log." })
+export class AuditAccess {
+  @Field(() => JsonObject, {
+    description: "What was asked for, as it was asked; of a filter too large to keep, its length and digest.",
+  })
+  filter!: Readonly<Record<string, unknown>>;
+
+  @Field(() => Int, { description: "How many entries of this entry's own log the answer held." })
+  rows!: number;
+}
+
 @ObjectType({ simpleResolvers: true })
 export class AuditEntry {
   @Field(() => ID)
@@ -170,7 +190,7 @@ export class AuditEntry {
   @Field(() => AuditActionEnum, {
     nullable: true,
     description:
-      "Null where it was none of these, or where a call was refused before it was clear which of those declared it would have been.",
+      "READ is a look at the log, START and STOP a process's. Null where it was none of these, or where a call was refused before it was clear which of those declared it would have been.",
   })
   action!: string | null;
 
@@ -209,7 +229,7 @@ export class AuditEntry {
 
   @Field(() => String, {
     nullable: true,
-    description: "The mutation's name in the schema; null where no mutation did it.",
+    description: "The mutation's name in the schema, or the query's that read the log; null where neither did it.",
   })
   operation!: string | null;
 
@@ -224,7 +244,8 @@ export class AuditEntry {
 
   @Field(() => BigIntScalar, {
     nullable: true,
-    description: "Counts the audited operations of one session from 0, without a gap.",
+    description:
+      "Counts the audited operations of one session from 0, without a gap but for those that a repeatedSequenceNumbers names.",
   })
   sequenceNumber!: string | null;
 
@@ -245,6 +266,24 @@ export class AuditEntry {
     description: "The entry of the same operation that brought this one about, as a group's deletion its budget's.",
   })
   causeId!: string | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: "When it was, by the clock of the process that wrote it later; null where it was written at once.",
+  })
+  claimedAt!: string | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: "How many equal attempts beyond those written one by one this entry stands for.",
+  })
+  repeatCount!: number | null;
+
+  @Field(() => [AuditSequenceRange], { nullable: true, description: "The sequence numbers of those attempts." })
+  repeatedSequenceNumbers!: readonly AuditSequenceRange[] | null;
+
+  @Field(() => AuditAccess, { nullable: true, description: "Where action is READ: what was asked for and given." })
+  access!: AuditAccess | null;
 }
 
 @ObjectType({ simpleResolvers: true })

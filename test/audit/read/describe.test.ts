@@ -15,6 +15,8 @@ const entry: Described = {
   resource_type: "device",
   resource_id: "0192-3",
   resource_label: "kiosk-7",
+  repeat_count: null,
+  access: null,
   changes: [{ field: "name" }, { field: "status" }],
 };
 
@@ -91,6 +93,28 @@ group("a description", () => {
     );
     expect(sentence({ ...failed, resource_label: null, resource_id: null })).toBe(
       "Sample Admin tried to create a group budget and failed: CONFLICT.",
+    );
+  });
+
+  test("tells how much of the log was read, and how little", () => {
+    const read = (rows: number, id: string | null = null): string =>
+      sentence({ action: "READ", resource_type: "audit_log", resource_id: id, access: { filter: {}, rows } });
+    expect([read(0), read(1), read(200), read(1, "0192-3"), read(0, "0192-3")]).toEqual([
+      "Sample Admin read the log and found nothing.",
+      "Sample Admin read 1 entry of the log.",
+      "Sample Admin read 200 entries of the log.",
+      "Sample Admin read entry 0192-3 of the log.",
+      "Sample Admin looked for entry 0192-3 in the log.",
+    ]);
+  });
+
+  test("says how many an entry stands for", () => {
+    expect(sentence({ outcome: "DENIED", error_code: "FORBIDDEN", repeat_count: 12 })).toBe(
+      '12 more attempts: Sample Admin was not allowed to update device "kiosk-7": FORBIDDEN.',
+    );
+    expect(sentence({ outcome: "DENIED", error_code: "FORBIDDEN", repeat_count: 1 })).toMatch(/^1 more attempt: /);
+    expect(sentence({ action: "READ", repeat_count: 3, access: { filter: {}, rows: 6 }, resource_id: null })).toBe(
+      "3 more times: Sample Admin read 6 entries of the log.",
     );
   });
 

@@ -33,6 +33,10 @@ export interface Row {
   readonly sequence_number?: string | null;
   readonly trace_id?: string | null;
   readonly ip?: string | null;
+  readonly claimed_at?: string | null;
+  readonly repeat_count?: number | null;
+  readonly repeated_sequence_numbers?: string | null;
+  readonly access?: Readonly<Record<string, unknown>> | null;
 }
 
 const ordinary: Required<Omit<Row, "at" | "id">> = {
@@ -58,6 +62,10 @@ const ordinary: Required<Omit<Row, "at" | "id">> = {
   sequence_number: null,
   trace_id: null,
   ip: null,
+  claimed_at: null,
+  repeat_count: null,
+  repeated_sequence_numbers: null,
+  access: null,
 };
 
 const columns = Object.keys(ordinary);
@@ -72,7 +80,8 @@ export async function insertRows({ adminUrl }: TestDatabase, rows: readonly Row[
        from jsonb_to_recordset($1) as r(given uuid, at timestamptz, tenant_id text, actor_type text, actor_id text,
          actor_name text, on_behalf_of text, subsystem text, action text, event_type text, outcome text, error_code text,
          error_message text, resource_type text, resource_id text, resource_label text, changes jsonb, attempted jsonb,
-         operation text, request_id uuid, session_id uuid, sequence_number bigint, trace_id text, ip inet, place bigint)
+         operation text, request_id uuid, session_id uuid, sequence_number bigint, trace_id text, ip inet, claimed_at timestamptz,
+         repeat_count int, repeated_sequence_numbers int8multirange, access jsonb, place bigint)
      ), i as (
        insert into audit.entry (id, ${columns.join(", ")}, format_version, ordinal, salts)
        select id, ${columns.join(", ")}, 1, 0,

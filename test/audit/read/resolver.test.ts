@@ -38,13 +38,18 @@ test("the contract's query gives an entry whole", async () => {
       ],
       attempted: [{ field: "name", secret: true }],
       sequence_number: "9223372036854775807",
+      claimed_at: "2026-11-20T09:59:00.000001Z",
+      repeat_count: 7,
+      repeated_sequence_numbers: "{[3,7],[9223372036854775800,9223372036854775801]}",
+      access: { filter: { requestId: ["x"] }, rows: 2 },
     },
   ]);
   const fields = `id occurredAt tenantId actor { type id name onBehalfOf subsystem issuer tokenId clientId } action eventType
     outcome error { code message } resource { type id label link isDeleted }
     changes { field op old new oldOmitted { bytes digest } newOmitted { bytes digest } secret }
     attempted { field value secret omitted { bytes digest } }
-    description reason operation requestId clientRequestId sessionId sequenceNumber ordinal traceId ip userAgent causeId`;
+    description reason operation requestId clientRequestId sessionId sequenceNumber ordinal traceId ip userAgent causeId
+    claimedAt repeatCount repeatedSequenceNumbers { first last } access { filter rows }`;
   const source = `query ($id: ID!) {
     auditEntry(id: $id) { ${fields} }
     auditLogs(first: 1) { edges { cursor node { ${fields} } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
@@ -82,7 +87,7 @@ test("the contract's query gives an entry whole", async () => {
       },
     ],
     attempted: [{ field: "name", value: null, secret: true, omitted: null }],
-    description: 'Sample Admin tried to update device "kiosk-7" and failed: CONFLICT.',
+    description: '7 more attempts: Sample Admin tried to update device "kiosk-7" and failed: CONFLICT.',
     reason: null,
     operation: "updateDevice",
     requestId: null,
@@ -94,6 +99,13 @@ test("the contract's query gives an entry whole", async () => {
     ip: null,
     userAgent: null,
     causeId: null,
+    claimedAt: "2026-11-20T09:59:00.000001Z",
+    repeatCount: 7,
+    repeatedSequenceNumbers: [
+      { first: "3", last: "7" },
+      { first: "9223372036854775800", last: "9223372036854775801" },
+    ],
+    access: { filter: { requestId: ["x"] }, rows: 2 },
   });
   const connection = data?.["auditLogs"] as {
     edges: { cursor: string; node: unknown }[];
@@ -138,7 +150,7 @@ test.each([
 });
 
 test.each([
-  { filter: { action: ["READ"] } },
+  { filter: { action: ["BREW"] } },
   { filter: { nothing: ["x"] } },
   { filter: { occurredAt: { from: "2026-02-30T00:00:00Z" } } },
   { filter: { occurredAt: { from: "2026-02-01T00:00:00" } } },

@@ -1,0 +1,29 @@
+/** What the log tells of itself and of the program that writes it, each kind with the event types of its entries. */
+const eventTypes = {
+  audit_log: ["audit_log.read", "audit_log.read_failed", "audit_log.read_denied"],
+  api: ["api.started", "api.stopped"],
+  migration: ["migration.created"],
+  mutation: ["mutation.created", "mutation.updated", "mutation.deleted"],
+  field_policy: ["field_policy.created", "field_policy.updated", "field_policy.deleted"],
+} as const;
+
+/** A kind of resource that no application declares. */
+export type OwnResourceType = keyof typeof eventTypes;
+
+export const ownResourceTypes = Object.keys(eventTypes) as readonly OwnResourceType[];
+export const ownEventTypes: readonly string[] = Object.values(eventTypes).flat();
+
+/** What a change of a mutation's directives or of a field's policy names. */
+export const declaredFields = [
+  "audited.resource",
+  "audited.action",
+  "audited.id",
+  "unaudited.reason",
+  "requires.roles",
+  "policy",
+] as const;
+export type DeclaredField = (typeof declaredFields)[number];
+
+/** The queries that leave an entry of kind `audit_log`. */
+export const logQueries = ["auditLogs", "auditEntry"] as const;
+export type LogQuery = (typeof logQueries)[number];

@@ -59,10 +59,9 @@ const idFunctions = `
 
   create function audit.id_time(id uuid) returns timestamptz
   language sql immutable parallel safe
-  return to_timestamp((
-    ('x' || substr(id::text, 1, 8) || substr(id::text, 10, 4))::bit(48)::bigint * 1000
-    + ((('x' || substr(id::text, 16, 3))::bit(12)::int * 1000) >> 12)
-  ) / 1000000.0::float8)`;
+  return to_timestamp(
+    (('x' || translate(overlay(id::text placing '' from 14 for 2), '-', ''))::bit(60)::bigint * 125 >> 9) / 1000000.0::float8
+  )`;
 
 // ICU's rules, since the database's own may know no letter beyond ASCII. Upper case first: it makes one of ß and ss, and
 // of the two small sigmas.

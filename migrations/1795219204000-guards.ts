@@ -3,7 +3,7 @@ import { asGuard } from "./as-guard.js";
 import { refuseToLoseEntries } from "./refuse-to-lose-entries.js";
 
 /**
- * The triggers that keep the log append-only for everyone, its owner included, and that check, stamp and index each entry.
+ * The triggers that keep the log append-only for everyone, its owner included, and the one that checks, stamps and indexes each entry.
  *
  * Row triggers come down from the parent to every partition. Statement triggers don't: `guard_statements` puts them on
  * each. All of them fire under session_replication_role = replica too.
@@ -31,77 +31,99 @@ const functions = `
   end
   $$;
 
-  -- Refuses as a CHECK does, naming the rule as a constraint. An index row holds 2,704 octets: a tenant, an id, and 2,048
-  -- of text. Folding lengthens a label to three times its octets at most.
-  create function audit_guard.check_entry() returns trigger
+  -- The rule that an entry breaks, null where it keeps all. An index row holds 2,704 octets: a tenant, an id, and 2,048 of
+  -- text. Folding lengthens a label to three times its octets at most.
+  create function audit_guard.broken_rule(entry audit.entry) returns text
   language plpgsql set search_path = pg_catalog, pg_temp
   as $$
   declare
     nil constant uuid := '${nil}';
-    broken constant text := case
-      when octet_length(new.tenant_id) > 63 or new.tenant_id !~ '^(\\$platform|[a-z0-9][a-z0-9_-]*)$'
+  begin
+    return case
+      when octet_length(entry.tenant_id) > 63 or entry.tenant_id !~ '^(\\$platform|[a-z0-9][a-z0-9_-]*)$'
         then 'entry_tenant_id'
-      when new.format_version <> 1 then 'entry_format_version'
-      when new.actor_type not in ('USER', 'SERVICE', 'SYSTEM', 'DATABASE', 'ANONYMOUS') then 'entry_actor_type'
-      when (new.actor_id is null) <> (new.actor_type in ('SYSTEM', 'DATABASE', 'ANONYMOUS'))
-        or (new.actor_type = 'SYSTEM' and new.subsystem is null) then 'entry_actor'
-      when new.action not in ('CREATE', 'UPDATE', 'DELETE', 'READ', 'START', 'STOP') then 'entry_action'
-      when new.outcome not in ('SUCCESS', 'FAILURE', 'DENIED') then 'entry_outcome'
-      when (new.outcome = 'SUCCESS') <> (new.error_code is null)
-        or (new.error_message is not null and new.error_code is null) then 'entry_error'
-      when new.resource_type is null and (new.resource_id is not null or new.resource_label is not null)
+      when entry.format_version <> 1 then 'entry_format_version'
+      when entry.actor_type not in ('USER', 'SERVICE', 'SYSTEM', 'DATABASE', 'ANONYMOUS') then 'entry_actor_type'
+      when (entry.actor_id is null) <> (entry.actor_type in ('SYSTEM', 'DATABASE', 'ANONYMOUS'))
+        or (entry.actor_type = 'SYSTEM' and entry.subsystem is null) then 'entry_actor'
+      when entry.action not in ('CREATE', 'UPDATE', 'DELETE', 'READ', 'START', 'STOP') then 'entry_action'
+      when entry.outcome not in ('SUCCESS', 'FAILURE', 'DENIED') then 'entry_outcome'
+      when (entry.outcome = 'SUCCESS') <> (entry.error_code is null)
+        or (entry.error_message is not null and entry.error_code is null) then 'entry_error'
+      when entry.resource_type is null and (entry.resource_id is not null or entry.resource_label is not null)
         then 'entry_resource'
-      when nil = any (array[new.request_id, new.session_id, new.cause_id])
-        or nil::text = any (array[new.actor_id, new.on_behalf_of, new.token_id, new.client_id, new.resource_id])
+      when nil = any (array[entry.request_id, entry.session_id, entry.cause_id])
+        or nil::text = any (array[entry.actor_id, entry.on_behalf_of, entry.token_id, entry.client_id, entry.resource_id])
         then 'entry_no_nil_uuid'
-      when new.sequence_number < 0 then 'entry_sequence_number'
-      when new.ordinal < 0 then 'entry_ordinal'
-      when (new.repeat_count is null) <> (new.repeated_sequence_numbers is null) or new.repeat_count < 1
+      when entry.sequence_number < 0 then 'entry_sequence_number'
+      when entry.ordinal < 0 then 'entry_ordinal'
+      when (entry.repeat_count is null) <> (entry.repeated_sequence_numbers is null) or entry.repeat_count < 1
         then 'entry_repeats'
-      when octet_length(new.salts)
-        <> 16 * (10 + 2 * jsonb_array_length(new.changes) + jsonb_array_length(new.attempted)) then 'entry_salts'
+      when octet_length(entry.salts)
+        <> 16 * (10 + 2 * jsonb_array_length(entry.changes) + jsonb_array_length(entry.attempted)) then 'entry_salts'
       when greatest(
-          octet_length(new.actor_id), octet_length(new.actor_name), octet_length(new.on_behalf_of),
-          octet_length(new.subsystem), octet_length(new.issuer), octet_length(new.token_id),
-          octet_length(new.client_id), octet_length(new.event_type), octet_length(new.error_code),
-          octet_length(new.resource_type), octet_length(new.resource_id), octet_length(new.operation),
-          octet_length(new.client_request_id), octet_length(new.trace_id)
+          octet_length(entry.actor_id), octet_length(entry.actor_name), octet_length(entry.on_behalf_of),
+          octet_length(entry.subsystem), octet_length(entry.issuer), octet_length(entry.token_id),
+          octet_length(entry.client_id), octet_length(entry.event_type), octet_length(entry.error_code),
+          octet_length(entry.resource_type), octet_length(entry.resource_id), octet_length(entry.operation),
+          octet_length(entry.client_request_id), octet_length(entry.trace_id)
         ) > 2048
-        or octet_length(new.resource_label) > 2048
-        or (octet_length(new.resource_label) > 682 and octet_length(audit.fold(new.resource_label)) > 2048)
-        or greatest(octet_length(new.error_message), octet_length(new.reason), octet_length(new.user_agent)) > 8192
+        or octet_length(entry.resource_label) > 2048
+        or (octet_length(entry.resource_label) > 682 and octet_length(audit.fold(entry.resource_label)) > 2048)
+        or greatest(octet_length(entry.error_message), octet_length(entry.reason), octet_length(entry.user_agent)) > 8192
         then 'entry_length'
     end;
-  begin
-    if broken is not null then
-      raise exception 'new row for audit.entry violates %', broken
-        using errcode = 'check_violation', schema = 'audit', table = 'entry', constraint = broken;
-    end if;
-    return new;
   end
   $$;
 
-  -- Every name is qualified, which spares each INSERT a switch of search_path.
-  create function audit_guard.stamp() returns trigger
-  language plpgsql
-  as $$
-  begin
-    new.xact_id := pg_catalog.pg_current_xact_id();
-    new.database_user := session_user;
-    new.application_name := pg_catalog.current_setting('application_name');
-    new.occurred_at := audit.id_time(new.id);
-    new.resource_label_folded := audit.fold(new.resource_label);
-    return new;
-  end
-  $$;
-
-  create function audit_guard.list_changed_fields() returns trigger
+  -- Checks, stamps and indexes an entry: one trigger, for each costs a copy of the row. The first condition holds for no
+  -- entry that breaks a rule, and for nearly all others; it is short because each transaction readies all of its
+  -- operators anew. A list of texts holds them uncompressed, and its size is more than that of any of them.
+  -- Refuses as a CHECK does, naming the rule as a constraint.
+  create function audit_guard.admit() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   as $$
+  declare
+    change_count constant integer := jsonb_array_length(new.changes);
+    broken text;
   begin
-    insert into audit.entry_field (tenant_id, field, id)
-      select distinct new.tenant_id, change ->> 'field', new.id from jsonb_array_elements(new.changes) as change;
-    return null;
+    if (
+      new.outcome = 'SUCCESS' and new.error_code is null and new.error_message is null
+      and new.actor_type in ('USER', 'SERVICE') and new.actor_id is not null
+      and new.action in ('CREATE', 'UPDATE', 'DELETE') and new.resource_type is not null
+      and new.format_version = 1 and new.sequence_number >= 0 and new.ordinal >= 0
+      and octet_length(new.tenant_id) <= 63 and new.tenant_id ~ '^[a-z0-9][a-z0-9_-]*$'
+      and new.repeat_count is null and new.repeated_sequence_numbers is null
+      and new.attempted = '[]' and octet_length(new.salts) = 160 + 32 * change_count
+      and (uuid '${nil}' = any (array[new.request_id, new.session_id, new.cause_id])) is not true
+      and ('${nil}' = any (array[
+        new.actor_id, new.on_behalf_of, new.token_id, new.client_id, new.resource_id])) is not true
+      and pg_column_size(array[
+        new.actor_id, new.actor_name, new.on_behalf_of, new.subsystem, new.issuer, new.token_id, new.client_id,
+        new.event_type, new.resource_type, new.resource_id, new.resource_label, new.reason, new.operation,
+        new.client_request_id, new.trace_id, new.user_agent]) <= 682
+    ) is not true then
+      broken := audit_guard.broken_rule(new);
+      if broken is not null then
+        raise exception 'new row for audit.entry violates %', broken
+          using errcode = 'check_violation', schema = 'audit', table = 'entry', constraint = broken;
+      end if;
+    end if;
+
+    new.xact_id := pg_current_xact_id();
+    new.database_user := session_user;
+    new.application_name := current_setting('application_name');
+    new.occurred_at := audit.id_time(new.id);
+    new.resource_label_folded := audit.fold(new.resource_label);
+
+    -- One change is what most entries have, and a plain row costs half of what a query does.
+    if change_count = 1 then
+      insert into audit.entry_field (tenant_id, field, id) values (new.tenant_id, new.changes #>> '{0,field}', new.id);
+    elsif change_count > 1 then
+      insert into audit.entry_field (tenant_id, field, id)
+        select distinct new.tenant_id, change ->> 'field', new.id from jsonb_array_elements(new.changes) as change;
+    end if;
+    return new;
   end
   $$;
 
@@ -131,25 +153,17 @@ const triggers = `
     for each row execute function audit_guard.refuse_change();
   create trigger refuse_row before update or delete on audit.entry_key
     for each row execute function audit_guard.refuse_change();
-  create trigger check_entry before insert on audit.entry
-    for each row execute function audit_guard.check_entry();
-  create trigger stamp before insert on audit.entry
-    for each row execute function audit_guard.stamp();
-  create trigger list_changed_fields after insert on audit.entry
-    for each row execute function audit_guard.list_changed_fields();
+  create trigger admit before insert on audit.entry
+    for each row execute function audit_guard.admit();
   alter table audit.entry enable always trigger refuse_row;
   alter table audit.entry_field enable always trigger refuse_row;
   alter table audit.entry_key enable always trigger refuse_row;
-  alter table audit.entry enable always trigger check_entry;
-  alter table audit.entry enable always trigger stamp;
-  alter table audit.entry enable always trigger list_changed_fields;
+  alter table audit.entry enable always trigger admit;
   select audit_guard.guard_statements('audit.entry'), audit_guard.guard_statements('audit.entry_field'),
     audit_guard.guard_statements('audit.entry_key')`;
 
 const dropTriggers = `
-  drop trigger list_changed_fields on audit.entry;
-  drop trigger stamp on audit.entry;
-  drop trigger check_entry on audit.entry;
+  drop trigger admit on audit.entry;
   drop trigger refuse_row on audit.entry;
   drop trigger refuse_row on audit.entry_field;
   drop trigger refuse_row on audit.entry_key;
@@ -161,5 +175,5 @@ const dropTriggers = `
   drop trigger refuse_truncate on audit.entry_key`;
 
 const dropFunctions = `
-  drop function audit_guard.guard_statements(regclass), audit_guard.list_changed_fields(), audit_guard.stamp(),
-    audit_guard.check_entry(), audit_guard.refuse_change()`;
+  drop function audit_guard.guard_statements(regclass), audit_guard.admit(), audit_guard.broken_rule(audit.entry),
+    audit_guard.refuse_change()`;

@@ -101,7 +101,7 @@ export async function keepPartitions(pool: pg.Pool): Promise<string[]> {
 function poolConfig(name: PoolName, url: string, settings: SessionSettings): pg.PoolConfig {
   const deadlines = name === "refusals" ? refusalDeadlines : servingDeadlines;
   const config = connectionConfig(url, `auditql ${name}`, deadlines, settings);
-  // COMMIT goes out behind the entries without waiting for their answer.
+  // A pipelining connection is given up with the statement that outlasts its deadline: nothing waits behind that.
   return { ...config, max: sizes[name], idleTimeoutMillis: idleDeadline, pipeline: name === "api" };
 }
 

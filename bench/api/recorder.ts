@@ -9,7 +9,7 @@ export class Recorder {
 
   start(): void {
     this.#statements = [];
-    const note = (sent: unknown, values: unknown) => this.#statements.push(statementOf(sent, values));
+    const note = (sent: unknown, values: unknown) => this.#statements.push(...statementsOf(sent, values));
     const original = this.#original;
     this.#client.query = function (...rest: unknown[]): unknown {
       note(rest[0], rest[1]);
@@ -25,8 +25,10 @@ export class Recorder {
 
 type Query = (this: unknown, ...rest: unknown[]) => unknown;
 
-function statementOf(sent: unknown, values: unknown): SentStatement {
-  if (typeof sent === "string") return { text: sent, values: Array.isArray(values) ? (values as unknown[]) : [] };
-  const { text, values: own } = sent as { text?: unknown; values?: unknown };
-  return { text: String(text), values: Array.isArray(own) ? (own as unknown[]) : [] };
+function statementsOf(sent: unknown, values: unknown): SentStatement[] {
+  if (typeof sent === "string") return [{ text: sent, values: Array.isArray(values) ? (values as unknown[]) : [] }];
+  const { text, texts, values: own } = sent as { text?: unknown; texts?: unknown; values?: unknown };
+  // Several in one message are several.
+  if (Array.isArray(texts)) return texts.map((each) => ({ text: String(each), values: [] }));
+  return [{ text: String(text), values: Array.isArray(own) ? (own as unknown[]) : [] }];
 }

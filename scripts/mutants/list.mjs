@@ -58,9 +58,9 @@ export const mutants = [
   {
     name: "the subscriber is silent",
     file: "src/audit/subscriber.ts",
-    find: "scope.writing = await this.#send(scope, scope.staged);",
+    find: "scope.finish = await this.#write(scope, scope.staged);",
     replace:
-      "scope.writing = { ids: Promise.resolve(scope.staged.length < 0 ? (await this.#send(scope, scope.staged)).ids : []) };",
+      "if (scope.staged.length < 0) scope.finish = await this.#write(scope, scope.staged); else scope.entryIds = [];",
     tests: ["test/audit/every-mutation.test.ts"],
   },
   {

@@ -13,20 +13,18 @@ export interface Committed {
 }
 
 /**
- * Commits, and gives the ids of the entries that stand with it. What the INSERT answered goes before what COMMIT did.
+ * Commits, and gives the ids of the entries that stand with it.
  *
  * @throws AuditError UNAVAILABLE with `outcomeUnknown` where the connection broke after COMMIT may have been sent
  */
 export async function commit(runner: QueryRunner, scope: AuditScope): Promise<Committed> {
   const [committed] = await Promise.allSettled([runner.commitTransaction()]);
-  const [written] = await Promise.allSettled([scope.writing?.ids]);
-  if (written.status === "rejected") throw ofUnknownOutcome(scope, written.reason) ?? written.reason;
   const complaint = committed.status === "rejected" ? asError(committed.reason) : null;
   // TypeORM counts its transaction as ended once COMMIT has been answered: what is thrown later undoes nothing.
   if (complaint && runner.isTransactionActive) throw ofUnknownOutcome(scope, complaint) ?? complaint;
-  if (!written.value)
+  if (!scope.entryIds)
     throw new Error("The transaction was committed without its entries: is the audit subscriber there?");
-  return { entryIds: written.value, complaint };
+  return { entryIds: scope.entryIds, complaint };
 }
 
 /** An error that leaves open whether the server carried COMMIT out: the connection's own, or the server's farewell. */

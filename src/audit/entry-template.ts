@@ -1,5 +1,13 @@
 import type { AuditContext } from "./context.js";
-import { PLATFORM_TENANT, type AttemptedField, type Change, type ChangeAction, type PendingEntry } from "./entry.js";
+import {
+  PLATFORM_TENANT,
+  type AttemptedField,
+  type ChangeAction,
+  type AuditOutcome,
+  type Change,
+  type PendingEntry,
+  type Resource,
+} from "./entry.js";
 import type { AuditError } from "./errors.js";
 import { eventType } from "./event-type.js";
 import type { AuditedResource } from "./resource.js";
@@ -39,38 +47,45 @@ export class EntryTemplate {
 
   /** The label is the one that the resource has now, or had when it was deleted. */
   success(resource: AuditedResource, { id, before, after, action, changes, ordinal }: Success): PendingEntry {
-    return {
-      ...this.#common(ordinal),
-      action,
-      eventType: eventType(resource.type, action, "SUCCESS"),
-      outcome: "SUCCESS",
-      error: null,
-      resource: { type: resource.type, id, label: kept((after ?? before)?.label ?? null, MAX_LABEL) },
-      changes,
-      attempted: [],
-    };
+    const label = kept((after ?? before)?.label ?? null, MAX_LABEL);
+    return this.#entry(action, "SUCCESS", null, { type: resource.type, id, label }, changes, [], ordinal);
   }
 
   refusal(resource: AuditedResource, { id, prior, action, error, attempted, ordinal }: Refusal): PendingEntry {
     const denied = error.code === "UNAUTHENTICATED" || error.code === "FORBIDDEN";
+    const told = { code: error.code, message: kept(error.message, MAX_MESSAGE) };
+    const label = kept(prior?.label ?? null, MAX_LABEL);
     const outcome = denied ? "DENIED" : "FAILURE";
+    return this.#entry(action, outcome, told, { type: resource.type, id, label }, [], attempted, ordinal);
+  }
+
+  /** All members in one literal: where they are spread from another object, making it costs ten times as much. */
+  #entry(
+    action: ChangeAction | null,
+    outcome: AuditOutcome,
+    error: PendingEntry["error"],
+    resource: Resource,
+    changes: readonly Change[],
+    attempted: readonly AttemptedField[],
+    ordinal: number,
+  ): PendingEntry {
     return {
-      ...this.#common(ordinal),
+      tenantId: this.tenantId,
+      actor: this.context.caller.actor,
       action,
       eventType: eventType(resource.type, action, outcome),
       outcome,
-      error: { code: error.code, message: kept(error.message, MAX_MESSAGE) },
-      resource: { type: resource.type, id, label: kept(prior?.label ?? null, MAX_LABEL) },
-      changes: [],
+      error,
+      resource,
+      changes,
       attempted,
+      operation: this.operation,
+      origin: this.context.origin,
+      sessionId: this.place.sessionId,
+      sequenceNumber: this.place.sequenceNumber,
+      ordinal,
+      causeId: null,
     };
-  }
-
-  #common(ordinal: number) {
-    const { caller, origin } = this.context;
-    const { sessionId, sequenceNumber } = this.place;
-    const { tenantId, operation } = this;
-    return { tenantId, actor: caller.actor, operation, origin, sessionId, sequenceNumber, ordinal, causeId: null };
   }
 }
 

@@ -4,7 +4,7 @@ import type { PendingEntry } from "./entry.js";
 export interface AuditObserver {
   /** Entries that are committed. */
   written(entries: readonly PendingEntry[]): void;
-  /** How long one write to the log took. */
+  /** How long one write to the log took, with the COMMIT that it shares a message with. */
   wrote(seconds: number): void;
   /** Entries that could not be written. A SUCCESS among them means that its change was rolled back. */
   writeFailed(error: unknown, entries: readonly PendingEntry[]): void;

@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
 import type { AuditObserver } from "./observer.js";
-import { sendStaged, type StagedEntry } from "./write-staged.js";
+import { writeStaged, type StagedEntry } from "./write-staged.js";
 
 /**
  * Writes the entries of attempts that came to nothing, on connections of their own: the operation's has rolled back.
@@ -18,6 +18,7 @@ export class RefusalLog {
 
   /** The entries' ids; empty where they could not be written, which is logged and counted, and never masks the error. */
   async write(staged: readonly StagedEntry[]): Promise<string[]> {
+    if (staged.length === 0) return [];
     const entries = staged.map(({ entry }) => entry);
     try {
       const ids = await this.#inTransaction(staged);
@@ -34,10 +35,8 @@ export class RefusalLog {
     let broken: Error | undefined;
     try {
       await client.query("begin");
-      const { ids: sent } = await sendStaged(client, staged);
-      const ids = await sent;
-      await client.query("commit");
-      return ids;
+      const finish = await writeStaged(client, staged);
+      return await finish((cause) => cause);
     } catch (error) {
       // The connection is given up with whatever transaction it holds.
       broken = error instanceof Error ? error : new Error("The write failed.", { cause: error });

@@ -4,7 +4,7 @@ import { AuditError } from "./errors.js";
 import type { AuditedResource } from "./resource.js";
 import type { RowLock, Snapshot } from "./snapshot.js";
 import type { Registry } from "./registry.js";
-import type { StagedEntry, Writing } from "./write-staged.js";
+import type { StagedEntry } from "./write-staged.js";
 
 /** Rows that an operation changes beside those its arguments name, with what they were. */
 interface Touched {
@@ -33,8 +33,10 @@ export class AuditScope {
   depth = 0;
   /** Set by the wrapper once every entry is staged: nothing commits before. */
   staged: readonly StagedEntry[] | null = null;
-  /** Set by the subscriber once the entries have been sent, before COMMIT is. */
-  writing: Writing | null = null;
+  /** Set by the subscriber: writes the entries and commits, in COMMIT's place. */
+  finish: (() => Promise<void>) | null = null;
+  /** Of the entries that are committed, in the order of the staged. */
+  entryIds: readonly string[] | null = null;
 
   /** From here on a broken connection leaves open what became of the operation. */
   commitSent = false;
@@ -81,7 +83,7 @@ export class AuditScope {
     const query = runner.query.bind(runner);
     runner.query = (...statement: Parameters<QueryRunner["query"]>) => {
       this.#allow(statement[0]);
-      return query(...statement);
+      return this.finish && statement[0] === "COMMIT" ? this.finish() : query(...statement);
     };
   }
 

@@ -145,9 +145,7 @@ const guards = `
     (null, 'refuse_row', 1 + 2 + 8 + 16, 'refuse_change', 'BEFORE UPDATE OR DELETE', 'ROW'),
     (null, 'refuse_statement', 2 + 8 + 16, 'refuse_change', 'BEFORE UPDATE OR DELETE', 'STATEMENT'),
     (null, 'refuse_truncate', 2 + 32, 'refuse_change', 'BEFORE TRUNCATE', 'STATEMENT'),
-    ('entry', 'check_entry', 1 + 2 + 4, 'check_entry', 'BEFORE INSERT', 'ROW'),
-    ('entry', 'stamp', 1 + 2 + 4, 'stamp', 'BEFORE INSERT', 'ROW'),
-    ('entry', 'list_changed_fields', 1 + 4, 'list_changed_fields', 'AFTER INSERT', 'ROW')
+    ('entry', 'admit', 1 + 2 + 4, 'admit', 'BEFORE INSERT', 'ROW')
   )`;
 
 const isGuard = `

@@ -17,14 +17,13 @@ import type { AuditObserver } from "./observer.js";
 import type { Registry } from "./registry.js";
 import { scopeOf, type AuditScope } from "./scope.js";
 import { sqlState } from "./translate-error.js";
-import { sendStaged, type StagedEntry, type Writing } from "./write-staged.js";
+import { writeStaged, type StagedEntry } from "./write-staged.js";
 
 /**
  * Writes the scope's entries as the last statement of its transaction, and refuses what TypeORM's listeners see of
  * writes outside one. It fails closed: what it can't write rolls the operation back.
  *
- * Where the connection pipelines, COMMIT goes out behind the INSERT without waiting for its answer. Behind a refused
- * INSERT the server makes a ROLLBACK of it, and says so to nobody: the INSERT's own answer decides, `scope.writing.ids`.
+ * The last INSERT and COMMIT are one message: where the server refuses the INSERT, it never comes to COMMIT.
  *
  * Push an instance to `dataSource.subscribers` after `initialize()`: a class given in the options is dropped silently.
  *
@@ -51,7 +50,7 @@ export class AuditSubscriber implements EntitySubscriberInterface {
     if (!scope || scope.depth > 1 || scope.exempt) return;
     if (scope.staged === null)
       throw new Error("The resolver committed the operation's own transaction: leave that to the wrapper.");
-    scope.writing = await this.#send(scope, scope.staged);
+    scope.finish = await this.#write(scope, scope.staged);
   }
 
   afterTransactionCommit({ queryRunner }: TransactionCommitEvent): void {
@@ -103,38 +102,30 @@ export class AuditSubscriber implements EntitySubscriberInterface {
     scope.guard(metadata, fields);
   }
 
-  async #send(scope: AuditScope, staged: readonly StagedEntry[]): Promise<Writing> {
+  async #write(scope: AuditScope, staged: readonly StagedEntry[]): Promise<() => Promise<void>> {
     const begun = performance.now();
-    const entries = staged.map(({ entry }) => entry);
-    const fail = (cause: unknown): never => {
-      this.#observer.writeFailed(cause, entries);
-      // Where the connection broke, COMMIT may have been carried out all the same.
-      throw sqlState(cause) === null ? cause : cannotBeWritten(cause);
-    };
     const done = () => {
       this.#observer.wrote((performance.now() - begun) / 1000);
     };
+    const refused = (cause: unknown): unknown => {
+      this.#observer.writeFailed(
+        cause,
+        staged.map(({ entry }) => entry),
+      );
+      // Where the connection broke, COMMIT may have been carried out all the same.
+      return sqlState(cause) === null ? cause : cannotBeWritten(cause);
+    };
     try {
       const client = (await scope.runner.connect()) as PoolClient;
-      writeTogether(client);
-      const { ids } = await sendStaged(client, staged);
-      const checked = ids.catch(fail).finally(done);
-      checked.catch(() => undefined);
-      return { ids: checked };
+      const finish = await writeStaged(client, staged);
+      return async () => {
+        scope.entryIds = await finish(refused).finally(done);
+      };
     } catch (cause) {
       done();
-      return fail(cause);
+      throw refused(cause);
     }
   }
-}
-
-/** Has the INSERT and the COMMIT behind it leave as one packet: each by its own wakes the server's process once more. */
-function writeTogether({ connection: { stream } }: PoolClient): void {
-  stream.cork();
-  // After the promises that are settled by now, COMMIT's among them.
-  process.nextTick(() => {
-    stream.uncork();
-  });
 }
 
 function cannotBeWritten(cause: unknown): AuditError {

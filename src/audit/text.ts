@@ -5,7 +5,9 @@ export const isStorable = (text: string): boolean => text.isWellFormed() && !tex
 export const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\uFFFD");
 
 /** The first so many code points of a text, so that no pair of surrogates is split. */
-export const truncated = (text: string, codePoints: number): string => Array.from(text).slice(0, codePoints).join("");
+export const truncated = (text: string, codePoints: number): string =>
+  // No text has more code points than units; counting them takes an array of all.
+  text.length <= codePoints ? text : Array.from(text).slice(0, codePoints).join("");
 
 /** The paths below `value` whose text, or whose key, PostgreSQL can't hold. Depth is bounded by the request's. */
 export function unstorablePaths(value: unknown, path: string): string[] {

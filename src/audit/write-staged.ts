@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 import type { PendingEntry } from "./entry.js";
-import { insertEntries } from "./insert-entries.js";
+import { commitWith, type TextRow } from "./commit-with.js";
+import { idsIn, insertStatement } from "./insert-entries.js";
 
 /** An entry that waits to be written. One with a cause waits for that one's id too. */
 export interface StagedEntry {
@@ -9,35 +10,38 @@ export interface StagedEntry {
   readonly causedBy: number | null;
 }
 
-/** Entries whose last INSERT has been sent. */
-export interface Writing {
-  /** The ids that the database gave, in the order of the staged entries; rejects where it refused any of them. */
-  readonly ids: Promise<string[]>;
-}
+/** Writes the last of the entries, and commits with it. Gives the ids of all, in the order of the staged entries. */
+export type Finish = (refused: (cause: Error) => unknown) => Promise<string[]>;
 
 /** So many rows stay far below the 16 bits with which the protocol counts a statement's parameters. */
 const MAX_ROWS = 100;
 
 /**
- * Sends staged entries with one INSERT, a second one where entries cause others, and one for each further hundred. All
- * but the last have been answered when this resolves; the last has been sent, so that what follows it on the connection
- * runs after it.
+ * Writes staged entries with one INSERT, a second one where entries cause others, and one for each further hundred. All
+ * but the last have been answered when this resolves; the last is for the caller to send, with the transaction's COMMIT.
+ *
+ * @param staged one at least
  */
-export async function sendStaged(client: ClientBase, staged: readonly StagedEntry[]): Promise<Writing> {
+export async function writeStaged(client: ClientBase, staged: readonly StagedEntry[]): Promise<Finish> {
   const batches = batchesOf(staged);
+  const last = batches.pop() ?? [];
   const known = new Map<number, string>();
-  let sent: Promise<unknown> = Promise.resolve();
+  const written = (places: readonly number[]) => places.map((place) => withCause(staged, place, known));
+  const learn = (places: readonly number[], rows: readonly TextRow[]) => {
+    const ids = idsIn(rows, written(places));
+    places.forEach((place, index) => known.set(place, ids[index] ?? ""));
+  };
   for (const places of batches) {
-    await sent;
-    const entries = places.map((place) => withCause(staged, place, known));
-    sent = insertEntries(client, entries).then((ids) =>
-      places.forEach((place, index) => known.set(place, ids[index] ?? "")),
-    );
+    const { name, text, values } = insertStatement(written(places));
+    // pg keeps account of what it has prepared itself, by other names than commitWith.
+    const named = name === null ? {} : { name: `${name}:ahead` };
+    const { rows } = await client.query<string[]>({ text, values, rowMode: "array", ...named });
+    learn(places, rows);
   }
-  const ids = sent.then(() => staged.map((_, place) => known.get(place) ?? ""));
-  // Whoever sent them looks at the ids once COMMIT has been answered: until then a refusal is nobody's.
-  ids.catch(() => undefined);
-  return { ids };
+  return async (refused) => {
+    learn(last, await commitWith(client, insertStatement(written(last)), refused));
+    return staged.map((_, place) => known.get(place) ?? "");
+  };
 }
 
 /** Places among the staged: first of what has no cause, then of what has one. */

@@ -131,6 +131,17 @@ describe("what an entry may hold", () => {
     expect(await session(database.apiUrl, (client) => outcomeOf(client, text, values))).toBe(`23514 ${rule}`);
   });
 
+  test("what is stored compressed is measured at its full length", async () => {
+    const outcome = await session(database.adminUrl, async (client) => {
+      const id = await insertEntry(client);
+      await client.query(`create temp table source as table audit.entry with no data`);
+      await client.query(`insert into source select * from audit.entry where id = $1`, [id]);
+      await client.query(`update source set id = audit.new_id(), actor_name = repeat('x', 5000)`);
+      return outcomeOf(client, `insert into audit.entry table source`);
+    });
+    expect(outcome).toBe("23514 entry_length");
+  });
+
   test.each<[string, Columns]>([
     [
       "an anonymous attempt",

@@ -45,7 +45,7 @@ const ddl = (): string[] => [
   `drop index audit.entry_id_idx`,
   `create function audit.mine() ${deny}`,
   `create or replace function audit_guard.refuse_change() ${deny}`,
-  `drop function audit_guard.stamp() cascade`,
+  `drop function audit_guard.admit() cascade`,
   `create table elsewhere.part partition of audit.entry
      for values from ('f0000000-0000-7000-8000-000000000000') to ('f1000000-0000-7000-8000-000000000000')`,
   `create table elsewhere.child (tenant_id text, id uuid, foreign key (tenant_id, id) references audit.entry)`,

@@ -55,7 +55,7 @@ const faults: [what: string, fault: () => string, says: () => string][] = [
   ["a guard is off", () => `alter table audit.entry disable trigger refuse_row`, () => "audit.entry lacks its guard"],
   ["a guard yields to replicas", () => `alter table ${partition} enable trigger refuse_truncate`, () => "fire always"],
   ["a guard is gone", () => `drop trigger refuse_statement on ${partition}`, () => `${partition} lacks its guard`],
-  ["the stamp is gone", () => `drop trigger stamp on audit.entry`, () => "audit.entry lacks its guard stamp"],
+  ["what admits entries is gone", () => `drop trigger admit on audit.entry`, () => "audit.entry lacks its guard admit"],
   [
     "a guard has a condition",
     () =>

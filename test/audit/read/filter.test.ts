@@ -232,7 +232,7 @@ describe("what a filter can't mean is refused:", () => {
     ["tenantId", ["*"]],
     ["tenantId", ["acme,globex"]],
     ["tenantId", ["$other"]],
-    ["action", ["READ"]],
+    ["action", ["BREW"]],
     ["outcome", ["success"]],
     ["actorType", ["ROBOT"]],
     ["resourceType", ["devcie"]],

@@ -8,6 +8,7 @@ import { BusinessSchema1795219207000 } from "./1795219207000-business-schema.js"
 import { Device1795219208000 } from "./1795219208000-device.js";
 import { Chat1795219209000 } from "./1795219209000-chat.js";
 import { Group1795219210000 } from "./1795219210000-group.js";
+import { Declarations1795219213000 } from "./1795219213000-declarations.js";
 
 /** Every migration, in the order in which it runs. */
 export const migrations = [
@@ -21,4 +22,5 @@ export const migrations = [
   Device1795219208000,
   Chat1795219209000,
   Group1795219210000,
+  Declarations1795219213000,
 ];

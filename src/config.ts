@@ -34,6 +34,8 @@ export interface Config {
   readonly readDatabaseUrl: string | null;
   /** In the form that Express's `trust proxy` takes; empty trusts nobody. */
   readonly trustedProxies: readonly string[];
+  /** How many equal DENIED entries are written by themselves in a minute. */
+  readonly deniedPerMinute: number;
   readonly logLevel: (typeof forms.logLevels)[number];
   /** Null, in development alone: the key made in `dataDir` is believed. */
   readonly tokens: TokenSettings | null;
@@ -73,6 +75,7 @@ const expectations = {
   MIGRATION_DATABASE_URL: databaseForm,
   READ_DATABASE_URL: databaseForm,
   TRUSTED_PROXIES: "addresses, CIDR ranges, loopback, linklocal or uniquelocal, such as loopback,10.0.0.0/8",
+  AUDIT_DENIED_PER_MINUTE: "a whole number from 1 to 1000000, such as 10",
   LOG_LEVEL: `one of ${forms.logLevels.join(", ")}, such as info`,
   JWT_ISSUER: "the iss of the tokens, such as https://id.example.com/",
   JWT_AUDIENCE: "the aud of the tokens, such as https://auditql.example.com/",
@@ -180,15 +183,35 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const databases = readDatabases(reader, environment === "production");
   const trustedProxies = reader.read("TRUSTED_PROXIES", forms.proxies.prefault(""));
   const logLevel = reader.read("LOG_LEVEL", forms.logLevel.default("info"));
+  const deniedPerMinute = reader.read("AUDIT_DENIED_PER_MINUTE", forms.rate.prefault("10"));
   const exposed = environment === "production" || (host !== undefined && !forms.isLoopback(host));
   const named = exposed || tokenVariables.some((variable) => reader.has(variable));
   const tokens = named ? readTokenSettings(reader) : null;
   // Each undefined has left a problem; naming them tells the compiler.
-  if (reader.problems.length > 0 || !environment || !host || port === undefined || !trustedProxies || !logLevel)
+  if (
+    reader.problems.length > 0 ||
+    !environment ||
+    !host ||
+    port === undefined ||
+    !trustedProxies ||
+    !logLevel ||
+    !deniedPerMinute
+  )
     throw new ConfigError(reader.problems);
   if (tokens === undefined) throw new ConfigError(reader.problems);
   const development = !exposed;
-  return { environment, development, host, port, dataDir, ...databases, trustedProxies, logLevel, tokens };
+  return {
+    environment,
+    development,
+    host,
+    port,
+    dataDir,
+    ...databases,
+    trustedProxies,
+    deniedPerMinute,
+    logLevel,
+    tokens,
+  };
 }
 
 /** Why no development token may be made in this environment, as a sentence's beginning; null where one may. */

@@ -82,7 +82,7 @@ export function normaliseAddress(address: string | undefined): string | null {
  * Where a request came from, every text clean and bounded. The request id is always our own: a client's is only kept
  * beside it. The address is Express's, which believes `X-Forwarded-For` of the proxies in its `trust proxy` alone.
  */
-export function originOf(request: Request): RequestOrigin {
+export function originOf(request: Request): RequestOrigin & { readonly requestId: string } {
   const text = (header: string, limit: number) => cleanText(decodeHeader(request.get(header) ?? ""), limit);
   return {
     requestId: randomUUID(),

@@ -47,14 +47,14 @@ class Run {
       const banner = await this.#starting;
       if (!this.#stopping) process.stdout.write(banner);
     } catch (error) {
-      if (!this.#stopping) await this.#stop(this.#exitCodeOf(error));
+      if (!this.#stopping) await this.#stop(this.#exitCodeOf(error), "the start failed");
     }
   }
 
   async #onSignal(signal: StopSignal): Promise<void> {
     if (!this.#stopping) {
       this.log.info({ signal }, "stopping");
-      await this.#stop(0);
+      await this.#stop(0, signal);
     } else if (signal !== "SIGINT" || performance.now() - this.#stopping.since > sameWish) {
       this.log.warn({ signal }, "ending at once");
       await this.#endAtOnce(128 + signalNumbers[signal]);
@@ -63,11 +63,11 @@ class Run {
 
   async #onUncaught(error: unknown): Promise<void> {
     this.log.fatal({ error }, "an error that nothing caught: stopping");
-    if (!this.#stopping) await this.#stop(1);
+    if (!this.#stopping) await this.#stop(1, "an error that nothing caught");
   }
 
   /** Ends the start if it still goes on, then stops what was started. */
-  async #stop(exitCode: number): Promise<void> {
+  async #stop(exitCode: number, reason: string): Promise<void> {
     this.#stopping = { since: performance.now() };
     this.#aborting.abort();
     setTimeout(() => {
@@ -76,7 +76,7 @@ class Run {
     }, stopDeadline);
     // What a start under way has yet to add to the steps would be left behind.
     await this.#starting?.catch(() => undefined);
-    await this.#shutdown.run();
+    await this.#shutdown.run(reason);
     process.exit(exitCode);
   }
 

@@ -23,6 +23,11 @@ export class Metrics {
     help: "Writes to the log that failed: a change that was rolled back, or the entry of a refused or failed attempt.",
     registers: this.#registers,
   });
+  readonly folded = new Counter({
+    name: "audit_folded_total",
+    help: "Attempts that a summary stands for, or will.",
+    registers: this.#registers,
+  });
   readonly writeSeconds = new Histogram({
     name: "audit_write_seconds",
     help: "Time that one write to the log took.",

@@ -2,15 +2,7 @@ import "reflect-metadata";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { GraphQLSchema } from "graphql";
-import {
-  applyAudit,
-  AuditSubscriber,
-  completeness,
-  RefusalLog,
-  Registry,
-  Sessions,
-  type AuditObserver,
-} from "./audit/index.js";
+import { applyAudit, AuditSubscriber, completeness, Registry, type AuditObserver } from "./audit/index.js";
 import { directoryOf, vocabularyOf } from "./audit/directory.js";
 import { AuditLog } from "./audit/read/audit-log.js";
 import { selfCheck } from "./audit/self-check.js";
@@ -22,6 +14,7 @@ import { connectionConfig } from "./database/connection.js";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "./embedded-postgres.js";
 import { features } from "./features.js";
 import type { Logger } from "./log.js";
+import { keepLog, type LogKeeping } from "./log-keeping.js";
 import { Metrics } from "./metrics.js";
 import { pending } from "./migrate.js";
 import { PartitionUpkeep } from "./partition-upkeep.js";
@@ -66,15 +59,17 @@ export async function startService(options: ServiceOptions): Promise<string> {
   const databases = await open(options, provisioned);
   const { schema, registry } = await checkedSchema(databases, telemetry);
   signal.throwIfAborted();
+  const keeping = await keepLog({ config, log, shutdown, pool: databases.refusals, metrics, observer: telemetry });
   const probes = openProbes(options, provisioned.apiUrl);
   const upkeep = new PartitionUpkeep(probes, log);
   shutdown.add("partition upkeep", () => {
     upkeep.stop();
   });
   await upkeep.start();
+  await keeping.started(schema, registry.resources);
   const readiness = readinessOf(options, databases, probes, provisioned.apiUrl, upkeep);
   const server = await createApiServer({
-    schema: audited(schema, registry, databases, telemetry),
+    schema: audited(schema, registry, databases, telemetry, keeping),
     verifier,
     manager: databases.read.manager,
     auditLog: auditLogOf(registry, schema, databases, log),
@@ -153,14 +148,22 @@ async function checkedSchema(databases: Databases, observer: AuditObserver) {
   return { schema, registry };
 }
 
-function audited(schema: GraphQLSchema, registry: Registry, databases: Databases, observer: AuditObserver) {
+function audited(
+  schema: GraphQLSchema,
+  registry: Registry,
+  databases: Databases,
+  observer: AuditObserver,
+  { sessions, refusals, folds, access }: LogKeeping,
+) {
   return applyAudit(schema, {
     dataSource: databases.write,
     readDataSource: databases.read,
     registry,
-    sessions: new Sessions(),
-    refusals: new RefusalLog(databases.refusals, observer),
+    sessions,
+    refusals,
     observer,
+    folds,
+    access,
   });
 }
 

@@ -62,6 +62,7 @@ describe("loadConfig", () => {
       migrationDatabaseUrl: null,
       readDatabaseUrl: null,
       trustedProxies: [],
+      deniedPerMinute: 10,
       logLevel: "info",
       tokens: null,
     });
@@ -82,6 +83,7 @@ describe("loadConfig", () => {
       ...issuer,
       JWKS_URL: "https://id.example.com/keys",
       JWT_ALGORITHMS: "RS256, EdDSA",
+      AUDIT_DENIED_PER_MINUTE: "25",
     });
     expect(config).toEqual({
       environment: "production",
@@ -93,6 +95,7 @@ describe("loadConfig", () => {
       migrationDatabaseUrl: "postgresql://owner@%2Fvar%2Frun%2Fpostgresql/auditql",
       readDatabaseUrl: "postgres:///auditql?host=/var/run/postgresql",
       trustedProxies: ["loopback", "10.0.0.0/8", "2001:db8::/32", "192.0.2.7"],
+      deniedPerMinute: 25,
       logLevel: "warn",
       tokens: {
         issuer: "https://id.example.com/",
@@ -235,6 +238,12 @@ describe("loadConfig", () => {
       expect(problemsOf({ TRUSTED_PROXIES: item })).toEqual([`TRUSTED_PROXIES has the item ${JSON.stringify(item)}`]);
     },
   );
+
+  it.each(["0", "-1", "1.5", "1e3", "1000001", "ten"])("refuses a rate that is none: %s", (rate) => {
+    expect(problemsOf({ AUDIT_DENIED_PER_MINUTE: rate })).toEqual([
+      `AUDIT_DENIED_PER_MINUTE is ${JSON.stringify(rate)}`,
+    ]);
+  });
 
   it.each(["-1", "65536", "4000.5", "0x10", "4e3", "port"])("refuses a port that is none: %s", (PORT) => {
     expect(problemsOf({ PORT })).toEqual([`PORT is ${JSON.stringify(PORT)}`]);

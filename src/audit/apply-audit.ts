@@ -8,6 +8,7 @@ import {
   type GraphQLResolveInfo,
   type GraphQLSchema,
 } from "graphql";
+import type { AccessLog, LogAnswer } from "./access-log.js";
 import { runAfterCommit } from "./after-commit.js";
 import { actionAllowed } from "./changes.js";
 import { attemptedFields } from "./attempted.js";
@@ -25,6 +26,8 @@ import { directivesOf } from "./directive.js";
 import { AuditError, badUserInput } from "./errors.js";
 import { EntryTemplate, tenantOf } from "./entry-template.js";
 import { exemptOperation } from "./exempt-operation.js";
+import type { Folds } from "./fold.js";
+import { logQueries } from "./own-resources.js";
 import { Operation, type OperationGround, type OperationProgress, type OperationResult } from "./operation.js";
 import type { AuditObserver } from "./observer.js";
 import type { RefusalLog } from "./refusal-log.js";
@@ -39,6 +42,10 @@ export interface AuditRuntime extends OperationGround {
   /** Writes FAILURE and DENIED on a connection of its own. */
   readonly refusals: RefusalLog;
   readonly observer: AuditObserver;
+  /** Folds what is DENIED again and again; without it each leaves an entry of its own. */
+  readonly folds?: Folds;
+  /** Records looks at the log; without it there are no queries of the log. */
+  readonly access?: AccessLog;
 }
 
 type Config = GraphQLFieldConfig<unknown, AuditContext, Readonly<Record<string, unknown>>>;
@@ -66,7 +73,9 @@ const LONGEST_PATH = 200;
 export function applyAudit(schema: GraphQLSchema, runtime: AuditRuntime): GraphQLSchema {
   const wrap = (config: Config, name: string, isMutation: boolean): Config => {
     if (config.extensions?.[APPLIED]) return config;
-    const resolve = isMutation ? mutationResolver(schema, runtime, config, name) : guardedResolver(schema, config);
+    const resolve = isMutation
+      ? mutationResolver(schema, runtime, config, name)
+      : guardedResolver(schema, runtime, config, name);
     return { ...config, resolve, extensions: { ...config.extensions, [APPLIED]: true } };
   };
   return mapSchema(schema, {
@@ -76,13 +85,29 @@ export function applyAudit(schema: GraphQLSchema, runtime: AuditRuntime): GraphQ
   });
 }
 
-function guardedResolver(schema: GraphQLSchema, config: Config): Resolve {
+function guardedResolver(schema: GraphQLSchema, runtime: AuditRuntime, config: Config, name: string): Resolve {
   const allowed = directivesOf(schema, config).requires?.roles ?? null;
   const resolve = config.resolve ?? defaultFieldResolver;
-  return (parent, args, context, info) => {
+  const guarded: Resolve = (parent, args, context, info) => {
     authorize(context.caller, allowed, false);
     refuseUnstorable(args);
     return resolve(parent, args, context, info);
+  };
+  const { access, observer } = runtime;
+  const query = logQueries.find((it) => it === name);
+  if (!access || !query) return guarded;
+  return async (parent, args, context, info) => {
+    const look = { query, context, args };
+    const refuse = async (cause: unknown): Promise<never> => {
+      const error = translateError(cause, errorPrefixOf(config), (unforeseen) => observer.unforeseen(unforeseen, name));
+      await access.refused(look, error);
+      throw error;
+    };
+    const answer = (await Promise.resolve()
+      .then(() => guarded(parent, args, context, info))
+      .catch(refuse)) as LogAnswer;
+    await access.answered(look, answer);
+    return answer;
   };
 }
 
@@ -145,7 +170,8 @@ async function auditedCall(
         error,
         staged.map(({ entry }) => entry),
       );
-    report(error.outcomeUnknown ? [] : await runtime.refusals.write(staged));
+    const isFolded = runtime.folds?.foldDenied(staged.map(({ entry }) => entry)) ?? false;
+    report(error.outcomeUnknown || isFolded ? [] : await runtime.refusals.write(staged));
     throw error;
   };
   const result = await attempt().catch(refuse);

@@ -21,7 +21,7 @@ export function attemptedFields(resource: AuditedResource, args: Readonly<Record
 }
 
 /** Canonical as RFC 8785 has it, its keys in order: a digest of it tells what was asked, not how it was written. */
-function canonical(value: unknown): JsonText {
+export function canonical(value: unknown): JsonText {
   if (typeof value === "string") return JSON.stringify(storable(value));
   if (typeof value === "bigint") return JSON.stringify(value.toString());
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;

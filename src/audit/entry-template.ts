@@ -52,10 +52,9 @@ export class EntryTemplate {
   }
 
   refusal(resource: AuditedResource, { id, prior, action, error, attempted, ordinal }: Refusal): PendingEntry {
-    const denied = error.code === "UNAUTHENTICATED" || error.code === "FORBIDDEN";
     const told = { code: error.code, message: kept(error.message, MAX_MESSAGE) };
     const label = kept(prior?.label ?? null, MAX_LABEL);
-    const outcome = denied ? "DENIED" : "FAILURE";
+    const outcome = outcomeOf(error);
     return this.#entry(action, outcome, told, { type: resource.type, id, label }, [], attempted, ordinal);
   }
 
@@ -91,10 +90,18 @@ export class EntryTemplate {
 
 /** In code points; the table refuses more than four octets for each. */
 const MAX_LABEL = 300;
-const MAX_MESSAGE = 1_000;
+export const MAX_MESSAGE = 1_000;
 
-const kept = (text: string | null, codePoints: number): string | null =>
-  text === null ? null : truncated(storable(text), codePoints);
+/** Who may not do it was denied; everything else failed. */
+export const outcomeOf = ({ code }: AuditError): "DENIED" | "FAILURE" =>
+  code === "UNAUTHENTICATED" || code === "FORBIDDEN" ? "DENIED" : "FAILURE";
+
+/** As much of a text as the log keeps. */
+export function kept(text: string, codePoints: number): string;
+export function kept(text: string | null, codePoints: number): string | null;
+export function kept(text: string | null, codePoints: number): string | null {
+  return text === null ? null : truncated(storable(text), codePoints);
+}
 
 /** Whose log it belongs to: what has no tenant stands in the platform's. */
 export const tenantOf = ({ caller }: AuditContext): string => caller.tenantId ?? PLATFORM_TENANT;

@@ -116,7 +116,8 @@ export interface Resource {
 
 /** The request that an operation came with. Every text is bounded in length by whoever fills it. */
 export interface RequestOrigin {
-  readonly requestId: string;
+  /** Null where no request asked for it. */
+  readonly requestId: string | null;
   readonly clientRequestId: string | null;
   readonly traceId: string | null;
   readonly reason: string | null;
@@ -154,6 +155,8 @@ export interface PendingEntry {
 export interface Repeats {
   readonly count: number;
   readonly sequenceNumbers: readonly (readonly [first: bigint, last: bigint])[];
+  /** Whether there may have been more: the process ended before it had counted all. */
+  readonly isLeast?: boolean;
 }
 
 /** A look at the log. */

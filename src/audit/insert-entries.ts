@@ -49,7 +49,8 @@ const seldomColumns: readonly Column[] = [
   ["claimed_at", ({ claimedAt }) => claimedAt ?? null],
   ["repeat_count", ({ repeats }) => (repeats ? String(repeats.count) : null)],
   ["repeated_sequence_numbers", ({ repeats }) => (repeats ? multirange(repeats) : null)],
-  ["access", ({ access }) => (access ? `{"filter":${access.filter},"rows":${String(access.rows)}}` : null)],
+  ["repeat_count_is_least", ({ repeats }) => (repeats?.isLeast ? "true" : null)],
+  ["access", ({ access }, stored) => (access ? stored.access : null)],
 ];
 const allColumns = [...columns, ...seldomColumns];
 
@@ -91,7 +92,7 @@ function missing(ordinal: number): never {
 }
 
 // None of them looks at what is stored.
-const nothingStored: StoredValues = { changes: "", attempted: "", salts: Buffer.alloc(0) };
+const nothingStored: StoredValues = { changes: "", attempted: "", access: "", salts: Buffer.alloc(0) };
 const saysTheSeldom = (entry: PendingEntry): boolean =>
   seldomColumns.some(([, value]) => value(entry, nothingStored) !== null);
 

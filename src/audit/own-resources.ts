@@ -24,6 +24,10 @@ export const declaredFields = [
 ] as const;
 export type DeclaredField = (typeof declaredFields)[number];
 
+/** What the start of a process names of its settings. */
+export const startedFields = ["version", "auditing", "database", "environment", "deniedPerMinute"] as const;
+export type StartedField = (typeof startedFields)[number];
+
 /** The queries that leave an entry of kind `audit_log`. */
 export const logQueries = ["auditLogs", "auditEntry"] as const;
 export type LogQuery = (typeof logQueries)[number];

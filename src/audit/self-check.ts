@@ -226,6 +226,7 @@ const attacks = [
   `truncate audit.entry`,
   `insert into audit.entry (id) values (audit.new_id())`,
   `insert into audit.entry (tenant_id) values ('x') on conflict (tenant_id, id) do update set reason = null`,
+  `insert into audit.declaration (kind, name, declared) values ('mutation', 'x', '{}')`,
   `insert into audit.entry_field (tenant_id, field, id) values ('x', 'x', audit.new_id())`,
   `alter table audit.entry disable trigger refuse_row`,
   `set local role audit_owner`,

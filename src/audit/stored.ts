@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
-import type { AttemptedField, Change, JsonText, PendingEntry } from "./entry.js";
+import type { Access, AttemptedField, Change, JsonText, PendingEntry } from "./entry.js";
 import { randomOctets } from "./random-octets.js";
 
-/** The columns whose values a person may ask to erase, each with its slot in `salts`. Two more are kept free. */
+/** The columns whose values a person may ask to erase, each with its slot in `salts`; then the filter's, and a free one. */
 const FIXED_SLOTS = 10;
+const FILTER_SLOT = 8;
+const MAX_FILTER_BYTES = 8 * 1024;
 const SALT_BYTES = 16;
 const MAX_VALUE_BYTES = 64 * 1024;
 const MAX_ENTRY_BYTES = 1024 * 1024;
@@ -13,6 +15,8 @@ export interface StoredValues {
   /** JSON arrays, as text. */
   readonly changes: string;
   readonly attempted: string;
+  /** A JSON object, as text. */
+  readonly access: string | null;
   /** Sixteen random bytes a slot: the fixed columns, then each change's old and new, then each attempted value. */
   readonly salts: Buffer;
 }
@@ -27,7 +31,21 @@ export function storedValues(entry: PendingEntry): StoredValues {
   const keeper = new Keeper(salts);
   const changes = entry.changes.map((change) => storedChange(change, keeper));
   const attempted = entry.attempted.map((field) => storedAttempt(field, keeper));
-  return { changes: `[${changes.join(",")}]`, attempted: `[${attempted.join(",")}]`, salts };
+  const access = entry.access ? storedAccess(entry.access, salts) : null;
+  return { changes: `[${changes.join(",")}]`, attempted: `[${attempted.join(",")}]`, access, salts };
+}
+
+/** A filter too large to keep becomes its length and its digest, as any value does. */
+function storedAccess({ filter, rows }: Access, salts: Buffer): string {
+  const bytes = Buffer.byteLength(filter);
+  const salt = salts.subarray(FILTER_SLOT * SALT_BYTES, (FILTER_SLOT + 1) * SALT_BYTES);
+  const stored = bytes <= MAX_FILTER_BYTES ? filter : `{"omitted":${omitted(filter, bytes, salt)}}`;
+  return `{"filter":${stored},"rows":${String(rows)}}`;
+}
+
+function omitted(value: JsonText, bytes: number, salt: Buffer): string {
+  const digest = createHash("sha256").update(salt).update(value).digest("hex");
+  return `{"bytes":${String(bytes)},"digest":"${digest}"}`;
 }
 
 /** Hands each value its slot in turn, and keeps the entry's total in bounds. */
@@ -50,8 +68,7 @@ class Keeper {
       return [`"${name}":${value}`];
     }
     const salt = this.#salts.subarray(slot * SALT_BYTES, (slot + 1) * SALT_BYTES);
-    const digest = createHash("sha256").update(salt).update(value).digest("hex");
-    return [`"${omittedName}":{"bytes":${String(bytes)},"digest":"${digest}"}`];
+    return [`"${omittedName}":${omitted(value, bytes, salt)}`];
   }
 }
 

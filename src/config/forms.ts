@@ -46,6 +46,12 @@ export const port = z
   .transform(Number)
   .refine((value) => value <= 65_535, is);
 
+export const rate = z
+  .string()
+  .regex(/^[1-9]\d{0,6}$/, is)
+  .transform(Number)
+  .refine((value) => value <= 1_000_000, is);
+
 /** A last label of digits alone would be read as an address by some resolvers: `127.1`, `0`. */
 const hostName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 export const host = z.string().refine((value) => isIP(value) !== 0 || hostName.test(value), is);

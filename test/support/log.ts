@@ -34,6 +34,7 @@ export interface ReadEntry {
   readonly claimedAt: string | null;
   readonly repeatCount: number | null;
   readonly repeatedSequenceNumbers: readonly { readonly first: string; readonly last: string }[] | null;
+  readonly repeatCountIsLeast: boolean | null;
   readonly access: { readonly filter: Readonly<Record<string, unknown>>; readonly rows: number } | null;
 }
 
@@ -55,7 +56,7 @@ const wholeEntry = `
   changes { field op old new oldOmitted { bytes digest } newOmitted { bytes digest } secret }
   attempted { field value secret omitted { bytes digest } }
   description reason operation requestId clientRequestId sessionId sequenceNumber ordinal traceId ip userAgent causeId
-  claimedAt repeatCount repeatedSequenceNumbers { first last } access { filter rows }`;
+  claimedAt repeatCount repeatedSequenceNumbers { first last } repeatCountIsLeast access { filter rows }`;
 
 const query = `query ($filter: AuditLogFilter, $after: String) {
   auditLogs(filter: $filter, first: 200, after: $after, order: OLDEST_FIRST) {

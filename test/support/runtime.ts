@@ -76,12 +76,13 @@ export async function createRuntime(
     unforeseen,
     apply: (schema) => applyAudit(schema, { ...ground, sessions: new Sessions(), refusals, observer }),
     run: async (schema, source, roles = ["ADMIN"], variableValues = {}) => {
-      const contextValue = contextFor(databases, roles);
+      const requestId = randomUUID();
+      const contextValue = contextFor(databases, roles, requestId);
       const result = (await graphql({ schema, source, contextValue, variableValues })) as ExecutionResult<
         Record<string, unknown>
       >;
       const codes = (result.errors ?? []).map(({ extensions }) => extensions["code"]);
-      return { ...result, requestId: contextValue.origin.requestId, codes };
+      return { ...result, requestId, codes };
     },
     close: () => databases.close(),
   };
@@ -90,7 +91,7 @@ export async function createRuntime(
 export const entryRows = (database: TestDatabase, requestId: string): Promise<EntryRow[]> =>
   query<EntryRow>(database.adminUrl, "select * from audit.entry where request_id = $1 order by id", [requestId]);
 
-function contextFor(databases: Databases, roles: readonly string[]): AuditContext {
+function contextFor(databases: Databases, roles: readonly string[], requestId: string): AuditContext {
   const actor = {
     type: "USER",
     id: "u-1",
@@ -104,7 +105,7 @@ function contextFor(databases: Databases, roles: readonly string[]): AuditContex
   const origin = { clientRequestId: null, traceId: null, reason: null, ip: null, userAgent: null };
   return {
     caller: { actor, tenantId: "acme", subject: "u-1", roles: new Set(roles) },
-    origin: { ...origin, requestId: randomUUID() },
+    origin: { ...origin, requestId },
     manager: databases.read.manager,
     reports: [],
   };

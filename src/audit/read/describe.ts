@@ -16,6 +16,7 @@ export type Described = Pick<
   | "resource_id"
   | "resource_label"
   | "repeat_count"
+  | "repeat_count_is_least"
   | "access"
 > & { readonly changes: readonly { readonly field: string }[] };
 
@@ -31,7 +32,7 @@ export function describe(entry: Described): string {
   const { repeat_count: count, outcome } = entry;
   if (count === null) return sentence(entry);
   const noun = outcome === "SUCCESS" ? "time" : "attempt";
-  return `${String(count)} more ${noun}${count === 1 ? "" : "s"}: ${sentence(entry)}`;
+  return `${entry.repeat_count_is_least ? "At least " : ""}${String(count)} more ${noun}${count === 1 ? "" : "s"}: ${sentence(entry)}`;
 }
 
 function sentence(entry: Described): string {
@@ -91,7 +92,8 @@ function done(entry: Described): string {
 function read({ access, resource_id: id }: Described): string {
   const rows = access?.rows ?? 0;
   if (id !== null) return rows > 0 ? `read entry ${plain(id)} of the log` : `looked for entry ${plain(id)} in the log`;
-  if (rows === 0) return "read the log and found nothing";
+  // A platform auditor's looks stand in the platform's log too, whatever they were given.
+  if (rows === 0) return "searched the log and was given none of its entries";
   return `read ${String(rows)} ${rows === 1 ? "entry" : "entries"} of the log`;
 }
 

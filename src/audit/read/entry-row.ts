@@ -59,6 +59,7 @@ export interface EntryRow extends EntryKey {
   readonly repeat_count: number | null;
   /** As PostgreSQL prints an int8multirange: `{[3,8),[11,12)}`, each range without its end. */
   readonly repeated_sequence_numbers: string | null;
+  readonly repeat_count_is_least: boolean | null;
   readonly access: { readonly filter: Readonly<Record<string, unknown>>; readonly rows: number } | null;
 }
 
@@ -70,7 +71,8 @@ const columns = `e.tenant_id, e.id, ${instant("occurred_at")},
   e.action, e.event_type, e.outcome, e.error_code, e.error_message, e.resource_type, e.resource_id, e.resource_label,
   e.changes, e.attempted, e.reason, e.operation, e.request_id, e.client_request_id, e.session_id,
   e.sequence_number::text as sequence_number, e.ordinal, e.trace_id, host(e.ip) as ip, e.user_agent, e.cause_id,
-  ${instant("claimed_at")}, e.repeat_count, e.repeated_sequence_numbers::text as repeated_sequence_numbers, e.access`;
+  ${instant("claimed_at")}, e.repeat_count, e.repeated_sequence_numbers::text as repeated_sequence_numbers,
+  e.repeat_count_is_least, e.access`;
 
 /** The rows of these keys, in their order. */
 export function selectRows(run: RunStatement, keys: readonly EntryKey[]): Promise<EntryRow[]> {
@@ -135,6 +137,7 @@ export function toEntry(row: EntryRow, resources: PageResources): AuditEntry {
     claimedAt: row.claimed_at,
     repeatCount: row.repeat_count,
     repeatedSequenceNumbers: row.repeated_sequence_numbers === null ? null : toRanges(row.repeated_sequence_numbers),
+    repeatCountIsLeast: row.repeat_count_is_least,
     access: row.access,
   };
 }

@@ -282,6 +282,13 @@ export class AuditEntry {
   @Field(() => [AuditSequenceRange], { nullable: true, description: "The sequence numbers of those attempts." })
   repeatedSequenceNumbers!: readonly AuditSequenceRange[] | null;
 
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      "True where there may have been more: the process ended before it had counted all, and the next start wrote this.",
+  })
+  repeatCountIsLeast!: boolean | null;
+
   @Field(() => AuditAccess, { nullable: true, description: "Where action is READ: what was asked for and given." })
   access!: AuditAccess | null;
 }

@@ -16,6 +16,7 @@ const entry: Described = {
   resource_id: "0192-3",
   resource_label: "kiosk-7",
   repeat_count: null,
+  repeat_count_is_least: null,
   access: null,
   changes: [{ field: "name" }, { field: "status" }],
 };
@@ -109,7 +110,7 @@ group("a description", () => {
     const read = (rows: number, id: string | null = null): string =>
       sentence({ action: "READ", resource_type: "audit_log", resource_id: id, access: { filter: {}, rows } });
     expect([read(0), read(1), read(200), read(1, "0192-3"), read(0, "0192-3")]).toEqual([
-      "Sample Admin read the log and found nothing.",
+      "Sample Admin searched the log and was given none of its entries.",
       "Sample Admin read 1 entry of the log.",
       "Sample Admin read 200 entries of the log.",
       "Sample Admin read entry 0192-3 of the log.",
@@ -120,6 +121,9 @@ group("a description", () => {
   test("says how many an entry stands for", () => {
     expect(sentence({ outcome: "DENIED", error_code: "FORBIDDEN", repeat_count: 12 })).toBe(
       '12 more attempts: Sample Admin was not allowed to update device "kiosk-7": FORBIDDEN.',
+    );
+    expect(sentence({ outcome: "DENIED", error_code: "FORBIDDEN", repeat_count: 5, repeat_count_is_least: true })).toBe(
+      'At least 5 more attempts: Sample Admin was not allowed to update device "kiosk-7": FORBIDDEN.',
     );
     expect(sentence({ outcome: "DENIED", error_code: "FORBIDDEN", repeat_count: 1 })).toMatch(/^1 more attempt: /);
     expect(sentence({ action: "READ", repeat_count: 3, access: { filter: {}, rows: 6 }, resource_id: null })).toBe(

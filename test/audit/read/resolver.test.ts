@@ -49,7 +49,7 @@ test("the contract's query gives an entry whole", async () => {
     changes { field op old new oldOmitted { bytes digest } newOmitted { bytes digest } secret }
     attempted { field value secret omitted { bytes digest } }
     description reason operation requestId clientRequestId sessionId sequenceNumber ordinal traceId ip userAgent causeId
-    claimedAt repeatCount repeatedSequenceNumbers { first last } access { filter rows }`;
+    claimedAt repeatCount repeatedSequenceNumbers { first last } repeatCountIsLeast access { filter rows }`;
   const source = `query ($id: ID!) {
     auditEntry(id: $id) { ${fields} }
     auditLogs(first: 1) { edges { cursor node { ${fields} } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
@@ -105,6 +105,7 @@ test("the contract's query gives an entry whole", async () => {
       { first: "3", last: "7" },
       { first: "9223372036854775800", last: "9223372036854775801" },
     ],
+    repeatCountIsLeast: null,
     access: { filter: { requestId: ["x"] }, rows: 2 },
   });
   const connection = data?.["auditLogs"] as {

@@ -1,0 +1,54 @@
+import type { GraphQLSchema } from "graphql";
+import type { ClientBase } from "pg";
+import { mutationDecisions, type MutationDecision } from "./mutation-decisions.js";
+import type { DeclaredField } from "./own-resources.js";
+import type { AuditedResource, FieldPolicy } from "./resource.js";
+
+/** What the code says of one mutation, or of one field of a resource. */
+export interface Declaration {
+  readonly kind: "mutation" | "field_policy";
+  /** Such as `createDevice`, or `device.name`. */
+  readonly name: string;
+  readonly declared: Readonly<Partial<Record<DeclaredField, string | readonly string[] | null>>>;
+}
+
+/** All that decides what the log keeps, and who may do what: every mutation's directives, every field's policy. */
+export function declarationsOf(schema: GraphQLSchema, resources: readonly AuditedResource[]): Declaration[] {
+  const mutations = mutationDecisions(schema).map((decision): Declaration => ({
+    kind: "mutation",
+    name: decision.name,
+    declared: directivesDeclared(decision),
+  }));
+  const policies = resources.flatMap(({ type, fields }) =>
+    Object.entries(fields).map(([field, policy]): Declaration => ({
+      kind: "field_policy",
+      name: `${type}.${field}`,
+      declared: { policy: nameOf(policy) },
+    })),
+  );
+  return [...mutations, ...policies];
+}
+
+/**
+ * Compares what is declared with what was at the last start, whichever process made it, and leaves an entry of each
+ * difference on the platform's log; the database does so, in one transaction. The first start's are all new.
+ *
+ * @returns how many differ
+ */
+export async function recordDeclarations(client: ClientBase, declarations: readonly Declaration[]): Promise<number> {
+  const text = "select audit_guard.declare($1::jsonb)::int as differing";
+  const { rows } = await client.query<{ differing: number }>(text, [JSON.stringify(declarations)]);
+  return rows[0]?.differing ?? 0;
+}
+
+/** The order in which actions and roles are written says nothing. */
+const directivesDeclared = ({ audited, unaudited, requires }: MutationDecision): Declaration["declared"] => ({
+  "audited.resource": audited?.resource ?? null,
+  "audited.action": audited ? [...audited.action].sort() : null,
+  "audited.id": audited?.id ?? null,
+  "unaudited.reason": unaudited?.reason ?? null,
+  "requires.roles": requires ? [...requires.roles].sort() : null,
+});
+
+const nameOf = (policy: FieldPolicy): string =>
+  policy.kind === "track" && policy.as === "set" ? "track as a set" : policy.kind;

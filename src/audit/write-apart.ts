@@ -1,0 +1,53 @@
+import type { ClientBase, Pool, PoolClient } from "pg";
+import type { PendingEntry } from "./entry.js";
+import { insertStatement } from "./insert-entries.js";
+import { sqlState } from "./translate-error.js";
+
+/** The connection broke while COMMIT was under way: it may have been carried out. */
+export class OutcomeUnknownError extends Error {
+  override readonly name = "OutcomeUnknownError";
+}
+
+/** Does the work in a transaction of its own; a connection on which it failed is given up with the transaction. */
+export async function inTransactionApart<Result>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query("begin");
+    const result = await work(client);
+    await client.query("commit").catch((cause: unknown) => {
+      throw sqlState(cause) === null ? new OutcomeUnknownError("The answer to COMMIT was lost.", { cause }) : cause;
+    });
+    return result;
+  } catch (error) {
+    broken = error instanceof Error ? error : new Error("The write failed.", { cause: error });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** Writes entries in the client's transaction with one INSERT. */
+export async function insertEntries(client: ClientBase, entries: readonly PendingEntry[]): Promise<void> {
+  const { text, values } = insertStatement(entries);
+  await client.query({ text, values: [...values] });
+}
+
+/** Takes the entry's key with it, so that whoever writes it again, after a crash too, writes nothing. */
+export async function writeOnce(pool: Pool, entry: PendingEntry): Promise<void> {
+  const { sessionId, sequenceNumber, ordinal } = entry;
+  try {
+    await inTransactionApart(pool, async (client) => {
+      const key = [sessionId, String(sequenceNumber), ordinal];
+      await client.query("insert into audit.entry_key (session_id, sequence_number, ordinal) values ($1, $2, $3)", key);
+      await insertEntries(client, [entry]);
+    });
+  } catch (error) {
+    if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
+  }
+}
+
+const UNIQUE_VIOLATION = "23505";

@@ -1,0 +1,141 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { GraphQLSchema } from "graphql";
+import type pg from "pg";
+import { AccessLog } from "./audit/access-log.js";
+import { declarationsOf, recordDeclarations } from "./audit/declarations.js";
+import { FoldFile, leftFolds, type FoldFileOwner } from "./audit/fold-file.js";
+import { Folds } from "./audit/fold.js";
+import { RefusalLog, Sessions, type AuditedResource, type AuditObserver } from "./audit/index.js";
+import { ProcessLog } from "./audit/process-log.js";
+import { inTransactionApart, writeOnce } from "./audit/write-apart.js";
+import type { Config } from "./config.js";
+import { within } from "./database/connection.js";
+import { lookUpProcess } from "./embedded-postgres/process.js";
+import type { Logger } from "./log.js";
+import type { Metrics } from "./metrics.js";
+import type { Shutdown } from "./shutdown.js";
+import { StartError } from "./start-error.js";
+
+/** What the log is kept with, beside the operations' own transactions. */
+export interface LogKeeping {
+  readonly sessions: Sessions;
+  readonly refusals: RefusalLog;
+  readonly folds: Folds;
+  readonly access: AccessLog;
+  /** Tells the log of this start, and of what is declared otherwise than at the last. @throws StartError */
+  started(schema: GraphQLSchema, resources: readonly AuditedResource[]): Promise<void>;
+}
+
+interface KeepingOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly shutdown: Shutdown;
+  /** Of the API's login, apart from the operations'. */
+  readonly pool: pg.Pool;
+  readonly metrics: Metrics;
+  readonly observer: AuditObserver;
+}
+
+/** Together with the requests' own, within what a stop may take. */
+const closeDeadline = 2_000;
+
+/** Takes over what a process before left, and plans what is written at the stop, before the connections close. */
+export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
+  const { log, shutdown, pool, observer } = options;
+  const sessions = new Sessions();
+  const refusals = new RefusalLog(pool, observer);
+  const processLog = processLogOf(options, sessions);
+  const folds = await openFolds(options);
+  let isStarted = false;
+  shutdown.add("the log's own entries", async (reason) => {
+    const written = async () => {
+      await folds.close();
+      if (isStarted) await processLog.stopped(reason);
+    };
+    if (!(await within(closeDeadline, written()))) log.error("the log could not be told of the stop in time");
+  });
+  return {
+    sessions,
+    refusals,
+    folds,
+    access: new AccessLog({ pool, sessions, refusals, folds, observer }),
+    started: async (schema, resources) => {
+      try {
+        await processLog.started();
+        isStarted = true;
+        const declared = declarationsOf(schema, resources);
+        const differing = await inTransactionApart(pool, (client) => recordDeclarations(client, declared));
+        if (differing > 0) log.info({ differing }, "declarations differ from those of the last start");
+      } catch (cause) {
+        const message = "The log can't be told of this start, so nothing is served: see the error in the server's log.";
+        log.error({ error: cause }, "the start could not be entered in the log");
+        throw new StartError(message, 1, { cause });
+      }
+    },
+  };
+}
+
+function processLogOf({ config, pool, observer }: KeepingOptions, sessions: Sessions): ProcessLog {
+  const version = readVersion();
+  const settings = {
+    version,
+    auditing: "strict",
+    database: config.databaseUrl === null ? "embedded" : "external",
+    environment: config.environment,
+    deniedPerMinute: config.deniedPerMinute,
+  };
+  return new ProcessLog({ label: `${hostname()}, version ${version}`, settings }, sessions, async (entry) => {
+    await writeOnce(pool, entry);
+    observer.written([entry]);
+  });
+}
+
+async function openFolds({ config, log, pool, metrics, observer }: KeepingOptions): Promise<Folds> {
+  const folder = join(config.dataDir, "folds");
+  const write = async (summary: Parameters<typeof writeOnce>[1]): Promise<void> => {
+    await writeOnce(pool, summary);
+    observer.written([summary]);
+  };
+  const onFileError = (error: unknown) => log.warn({ error, folder }, "what is folded can't be kept on disk");
+  await writeLeft(folder, write, log);
+  const file = await FoldFile.open(folder, await thisProcess(), onFileError).catch((error: unknown) => {
+    onFileError(error);
+    return undefined;
+  });
+  return new Folds({
+    deniedPerMinute: config.deniedPerMinute,
+    write,
+    onError: (error, summary) => observer.writeFailed(error, [summary]),
+    onFold: () => metrics.folded.inc(),
+    ...(file && { file }),
+  });
+}
+
+/** Writes the summaries of processes that ended without doing so. */
+async function writeLeft(folder: string, write: ConstructorParameters<typeof Folds>[0]["write"], log: Logger) {
+  const isRunning = async ({ pid, started }: FoldFileOwner) => (await lookUpProcess(pid))?.started === started;
+  try {
+    for (const { summaries, badLines, discard } of await leftFolds(folder, isRunning)) {
+      for (const summary of summaries) await write(summary);
+      const keptAside = await discard();
+      log.warn({ summaries: summaries.length, badLines, keptAside }, "wrote what an ended process had folded");
+    }
+  } catch (error) {
+    log.error({ error, folder }, "what an ended process had folded can't be written yet: the next start tries again");
+  }
+}
+
+async function thisProcess(): Promise<FoldFileOwner> {
+  return { pid: process.pid, started: (await lookUpProcess(process.pid))?.started ?? "unknown" };
+}
+
+/** Compiled files lie one folder deeper. */
+function readVersion(): string {
+  const up = import.meta.url.includes("/dist/src/") ? "../../" : "../";
+  const { version } = JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), "utf8")) as {
+    readonly version: string;
+  };
+  return version;
+}

@@ -122,7 +122,7 @@ export interface LeftFolds {
   /** Lines that no process wrote so, or not whole. */
   readonly badLines: number;
   /** The file has served: it goes, or with bad lines in it is kept aside under the name that is returned. */
-  discard(): Promise<string | null>;
+  readonly discard: () => Promise<string | null>;
 }
 
 /** The files of processes that have ended. */

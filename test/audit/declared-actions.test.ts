@@ -1,10 +1,13 @@
 import { readFileSync } from "node:fs";
 import { buildSchema } from "graphql";
 import { beforeAll, describe, expect, it } from "vitest";
-import { mutationDecisions } from "../../src/audit/index.js";
+import { auditActions, changeActions, mutationDecisions } from "../../src/audit/index.js";
+import { ownEventTypes, ownResourceTypes } from "../../src/audit/own-resources.js";
 import { runEveryMutation } from "../support/all-mutations.js";
 import { useClient } from "../support/client.js";
 import { readLog, type ReadEntry } from "../support/log.js";
+import { createDatabase, query } from "../support/postgres.js";
+import { startServer } from "../support/server.js";
 
 const decisions = mutationDecisions(buildSchema(readFileSync("schema.graphql", "utf8")));
 
@@ -32,7 +35,7 @@ describe("the actions that mutations declare", () => {
 
   beforeAll(async () => {
     await runEveryMutation(client.server, client.token);
-    entries = await readLog(client.server, { outcome: ["SUCCESS"] });
+    entries = await readLog(client.server, { outcome: ["SUCCESS"], action: [...changeActions] });
   });
 
   it("are those that they do, no more and no less, mutation by mutation", () => {
@@ -47,5 +50,35 @@ describe("the actions that mutations declare", () => {
   it("are none for a mutation that leaves no entry, which was run all the same", async () => {
     expect(decisions.filter(({ audited }) => !audited).map(({ name }) => name)).toEqual(["deviceHeartbeat"]);
     await expect(readLog(client.server, { operation: ["deviceHeartbeat"] })).rejects.toThrow("deviceHeartbeat");
+  });
+});
+
+describe("what the log tells of itself and of the program", () => {
+  it("is each kind, action and event type that the code names, no more and no less", async () => {
+    const database = await createDatabase();
+    await (await startServer({ database })).stop();
+    const differ = `update audit.declaration set declared = '{"policy": "none", "audited.id": "none"}'
+      where name in ('device.name', 'createDevice')`;
+    await query(database.adminUrl, differ);
+    await query(
+      database.adminUrl,
+      `update audit.declaration set name = name || 'Z' where name ~ '^(device.status|deleteChat)$'`,
+    );
+    const server = await startServer({ database });
+    const look = async (filter: string, roles: readonly string[]) =>
+      server.request(`{ auditLogs(filter: ${filter}) { nodes { id } } }`, { token: await server.token({ roles }) });
+    await look(`{ actorId: ["x"] }`, ["platform_auditor"]);
+    await look(`{ actorId: [""] }`, ["platform_auditor"]);
+    await look(`{ actorId: ["x"] }`, ["member"]);
+    const entries = await readLog(
+      server,
+      { tenantId: ["$platform"], occurredAt: { from: "2000-01-01T00:00:00Z" } },
+      null,
+    );
+    await server.stop();
+    await database.drop();
+    expect(distinct(entries.map(({ eventType }) => eventType))).toEqual([...ownEventTypes].sort());
+    expect(distinct(entries.map(({ resource }) => resource?.type ?? ""))).toEqual([...ownResourceTypes].sort());
+    expect(distinct(entries.map(({ action }) => action ?? ""))).toEqual([...auditActions].sort());
   });
 });

@@ -153,7 +153,7 @@ describe("what is declared of mutations and fields", () => {
     await sql(`update audit.declaration set name = 'openDoor' where name = 'deleteDevice'`);
     const [server] = await Promise.all([start(), start()]);
     const entries = await readLog(
-      server as TestServer,
+      server,
       { tenantId: ["$platform"], resourceType: ["mutation", "field_policy"], occurredAt: { from: begin } },
       null,
     );

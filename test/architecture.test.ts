@@ -24,13 +24,18 @@ const filesWith = (pattern: RegExp, of = sources): string[] =>
     .sort();
 
 describe("the log's table", () => {
-  it("is one, with one beside it for changed fields, whoever names it", () => {
+  it("is one, with three beside it: for changed fields, for keys, and for what is declared", () => {
     const tables = sources.flatMap(({ code }) =>
       [...code.matchAll(/\b(?:from|join|into|update|table|truncate)\s+(?:only\s+)?(audit\.\w+)\b(?!\()/gi)].map(
         ([, table]) => table,
       ),
     );
-    expect([...new Set(tables)].sort()).toEqual(["audit.entry", "audit.entry_field"]);
+    expect([...new Set(tables)].sort()).toEqual([
+      "audit.declaration",
+      "audit.entry",
+      "audit.entry_field",
+      "audit.entry_key",
+    ]);
   });
 
   it("is written in one place; what else inserts there takes it back", () => {
@@ -38,6 +43,8 @@ describe("the log's table", () => {
       "src/audit/insert-entries.ts",
       // An entry as mutations write it, and attacks: both in transactions that are rolled back.
       "src/audit/self-check.ts",
+      // The key of an entry that may be written again.
+      "src/audit/write-apart.ts",
       "src/readiness.ts",
     ]);
   });

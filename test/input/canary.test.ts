@@ -181,10 +181,12 @@ async function documents(): Promise<void> {
   const auditor = {
     authorization: `Bearer ${await client.server.token({ subject: "a", tenant: "acme", roles: ["auditor"] })}`,
   };
+  // The log says what was asked of it.
+  const asked = (what: string, ...places: readonly Place[]) => canary(what, "audit.entry", ...places);
   const ask = (filter: string) => send(`{ auditLogs(${filter}) { nodes { id } } }`, {}, auditor);
-  await ask(`filter: { requestId: ["${name("a filter's value of the wrong form")}"] }`);
-  await ask(`filter: { eventType: ["${name("a filter's value that names nothing")}"] }`);
-  await ask(`filter: { resourceLabel: ["${canary("a filter's value that finds nothing")}"] }`);
+  await ask(`filter: { requestId: ["${asked("a filter's value of the wrong form", "response")}"] }`);
+  await ask(`filter: { eventType: ["${asked("a filter's value that names nothing", "response")}"] }`);
+  await ask(`filter: { resourceLabel: ["${asked("a filter's value that finds nothing")}"] }`);
   await ask(`after: "${canary("a cursor of the log")}"`);
 }
 

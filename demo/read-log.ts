@@ -41,7 +41,8 @@ export async function readLog(client: Client, auditor: Caller, count: number): P
 async function readOnce(client: Client, auditor: Caller): Promise<Entry[]> {
   const { data, errors } = await client.send(auditor, query, { traceId: client.traceId });
   const parsed = page.safeParse(data);
-  if (parsed.success) return parsed.data.auditLogs.nodes;
+  // A second look finds the first one's own entry.
+  if (parsed.success) return parsed.data.auditLogs.nodes.filter(({ resource }) => resource?.type !== "audit_log");
   const told = errors.map(({ message }) => message).join("; ") || z.prettifyError(parsed.error);
   throw new DemoFailure(`The log can't be read as the auditor: ${told}`);
 }

@@ -172,6 +172,24 @@ describe("equal refusals beyond the rate", () => {
     expect(foldFiles()).not.toContain(name);
   });
 
+  it("lose nothing to a kill amid a flood but the last second's, and tell no number twice", async () => {
+    const server = await start();
+    const token = await server.token(member);
+    let isOver = false;
+    const flooding = Array.from({ length: 16 }, async () => {
+      while (!isOver) await server.request(update, { token }).catch(() => undefined);
+    });
+    const [name = ""] = foldFiles();
+    const lines = () => readFileSync(join(dataDir, "folds", name), "utf8").split("\n").length;
+    await until(() => lines() > 4, { what: "the file has grown several times", deadline: 10_000 });
+    isOver = true;
+    await server.stop("SIGKILL");
+    await Promise.all(flooding);
+    const known = toldNumbers(await deniedAfterwards());
+    expect(known.length).toBeGreaterThan(50);
+    expect(known).toEqual(known.map((_, index) => index));
+  });
+
   it("keep a file aside whose lines were cut or edited, and write what verifies", async () => {
     const server = await start({ AUDIT_DENIED_PER_MINUTE: "1" });
     await flood(server, 3, await server.token(member));

@@ -108,8 +108,8 @@ export const mutants = [
   {
     name: "a summary that stands is written again",
     file: "src/audit/write-apart.ts",
-    find: "values ($1, $2, $3)\"",
-    replace: "values ($1, $2, $3) on conflict do nothing\"",
+    find: 'values ($1, $2, $3)"',
+    replace: 'values ($1, $2, $3) on conflict do nothing"',
     tests: ["test/audit/floods.test.ts"],
   },
   {

@@ -61,6 +61,10 @@ export default defineConfig(
     ["^\\.\\./\\.\\./", "The framework imports nothing of the application."],
     ["^\\.\\./(seal|report)/", "read, seal and report never import each other."],
   ),
+  imports(["src/audit/spool/**"], typeGraphql, [
+    "^\\.\\./\\.\\./",
+    "The framework imports nothing of the application.",
+  ]),
   imports(["src/audit/entry.ts"], [".", "The terms import nothing."]),
   imports(["src/config.ts"], ["^\\.{1,2}/(?!config/)", "The configuration imports nothing of the project."]),
   {

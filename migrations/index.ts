@@ -8,6 +8,7 @@ import { BusinessSchema1795219207000 } from "./1795219207000-business-schema.js"
 import { Device1795219208000 } from "./1795219208000-device.js";
 import { Chat1795219209000 } from "./1795219209000-chat.js";
 import { Group1795219210000 } from "./1795219210000-group.js";
+import { LostCommits1795219212000 } from "./1795219212000-lost-commits.js";
 import { Declarations1795219213000 } from "./1795219213000-declarations.js";
 
 /** Every migration, in the order in which it runs. */
@@ -22,5 +23,6 @@ export const migrations = [
   Device1795219208000,
   Chat1795219209000,
   Group1795219210000,
+  LostCommits1795219212000,
   Declarations1795219213000,
 ];

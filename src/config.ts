@@ -37,6 +37,8 @@ export interface Config {
   /** How many equal DENIED entries are written by themselves in a minute. */
   readonly deniedPerMinute: number;
   readonly logLevel: (typeof forms.logLevels)[number];
+  /** How many octets may wait for the log while it can't be written. */
+  readonly spoolMaxBytes: number;
   /** Null, in development alone: the key made in `dataDir` is believed. */
   readonly tokens: TokenSettings | null;
 }
@@ -77,6 +79,7 @@ const expectations = {
   TRUSTED_PROXIES: "addresses, CIDR ranges, loopback, linklocal or uniquelocal, such as loopback,10.0.0.0/8",
   AUDIT_DENIED_PER_MINUTE: "a whole number from 1 to 1000000, such as 10",
   LOG_LEVEL: `one of ${forms.logLevels.join(", ")}, such as info`,
+  AUDIT_SPOOL_MAX_BYTES: "a whole number of bytes from 8388608 to 1099511627776, such as 67108864",
   JWT_ISSUER: "the iss of the tokens, such as https://id.example.com/",
   JWT_AUDIENCE: "the aud of the tokens, such as https://auditql.example.com/",
   JWT_ALGORITHMS: `a list from ${forms.signatureAlgorithms.join(", ")}, such as RS256,ES256`,
@@ -184,6 +187,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const trustedProxies = reader.read("TRUSTED_PROXIES", forms.proxies.prefault(""));
   const logLevel = reader.read("LOG_LEVEL", forms.logLevel.default("info"));
   const deniedPerMinute = reader.read("AUDIT_DENIED_PER_MINUTE", forms.rate.prefault("10"));
+  const spoolMaxBytes = reader.read("AUDIT_SPOOL_MAX_BYTES", forms.spoolBytes.prefault("67108864"));
   const exposed = environment === "production" || (host !== undefined && !forms.isLoopback(host));
   const named = exposed || tokenVariables.some((variable) => reader.has(variable));
   const tokens = named ? readTokenSettings(reader) : null;
@@ -198,7 +202,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     !deniedPerMinute
   )
     throw new ConfigError(reader.problems);
-  if (tokens === undefined) throw new ConfigError(reader.problems);
+  if (tokens === undefined || spoolMaxBytes === undefined) throw new ConfigError(reader.problems);
   const development = !exposed;
   return {
     environment,
@@ -210,6 +214,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     trustedProxies,
     deniedPerMinute,
     logLevel,
+    spoolMaxBytes,
     tokens,
   };
 }

@@ -5,7 +5,6 @@ import { chooseAccount } from "./embedded-postgres/account.js";
 import { locateBinaries } from "./embedded-postgres/binaries.js";
 import { makeCluster, readOrMakePassword } from "./embedded-postgres/cluster.js";
 import { codeOf, EmbeddedPostgresError } from "./embedded-postgres/error.js";
-import { type FolderLock, takeFolderLock } from "./embedded-postgres/lock.js";
 import {
   type ClusterPlace,
   findRunning,
@@ -14,6 +13,7 @@ import {
   stopPostmaster,
   superuserUrl,
 } from "./embedded-postgres/postmaster.js";
+import { type FolderLock, takeFolderLock } from "./folder-lock.js";
 
 export { EmbeddedPostgresError } from "./embedded-postgres/error.js";
 
@@ -48,7 +48,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   let lock: FolderLock | undefined;
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o755 });
-    lock = await takeFolderLock(join(dataDir, "postgres.lock"));
+    lock = await takeFolderLock(join(dataDir, "postgres.lock"), (holder) => inUse(dataDir, holder));
     return await start(dataDir, lock, options.log ?? (() => undefined));
   } catch (error) {
     await lock?.release();
@@ -62,6 +62,11 @@ function asEmbeddedPostgresError(error: unknown, dataDir: string): unknown {
   if (!["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST"].includes(code)) return error;
   const remedy = "give it to who starts this, make room, or choose another folder with DATA_DIR";
   return new EmbeddedPostgresError("unavailable", `${dataDir} can't be used (${code}): ${remedy}.`, { cause: error });
+}
+
+function inUse(dataDir: string, holder: string): EmbeddedPostgresError {
+  const remedy = "stop that first, or choose another folder with DATA_DIR";
+  return new EmbeddedPostgresError("in-use", `${dataDir} is in use by ${holder}: ${remedy}.`);
 }
 
 async function start(dataDir: string, lock: FolderLock, log: (message: string) => void): Promise<EmbeddedPostgres> {

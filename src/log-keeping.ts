@@ -9,6 +9,7 @@ import { FoldFile, leftFolds, type FoldFileOwner } from "./audit/fold-file.js";
 import { Folds } from "./audit/fold.js";
 import { RefusalLog, Sessions, type AuditedResource, type AuditObserver } from "./audit/index.js";
 import { ProcessLog } from "./audit/process-log.js";
+import type { Spool } from "./audit/spool/spool.js";
 import { inTransactionApart, writeOnce } from "./audit/write-apart.js";
 import type { Config } from "./config.js";
 import { within } from "./database/connection.js";
@@ -34,6 +35,7 @@ interface KeepingOptions {
   readonly shutdown: Shutdown;
   /** Of the API's login, apart from the operations'. */
   readonly pool: pg.Pool;
+  readonly spool: Spool;
   readonly metrics: Metrics;
   readonly observer: AuditObserver;
 }
@@ -43,9 +45,9 @@ const closeDeadline = 2_000;
 
 /** Takes over what a process before left, and plans what is written at the stop, before the connections close. */
 export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
-  const { log, shutdown, pool, observer } = options;
+  const { log, shutdown, pool, spool, observer } = options;
   const sessions = new Sessions();
-  const refusals = new RefusalLog(pool, observer);
+  const refusals = new RefusalLog(pool, observer, spool);
   const processLog = processLogOf(options, sessions);
   const folds = await openFolds(options);
   let isStarted = false;

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { auditActions, auditOutcomes } from "./audit/index.js";
 
 export type RequestOutcome = "ok" | "errors" | "refused";
@@ -32,6 +32,36 @@ export class Metrics {
     name: "audit_write_seconds",
     help: "Time that one write to the log took.",
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: this.#registers,
+  });
+  readonly spoolEntries = new Gauge({
+    name: "audit_spool_entries",
+    help: "Entries of refused and failed attempts that wait for the log to be written.",
+    registers: this.#registers,
+  });
+  /** When the first of them was, in milliseconds since 1970; null where none waits. */
+  spoolSince: number | null = null;
+  readonly spoolOldest = new Gauge({
+    name: "audit_spool_oldest_seconds",
+    help: "How long the first of them has waited; 0 where none waits.",
+    registers: this.#registers,
+    collect: () => {
+      this.spoolOldest.set(this.spoolSince === null ? 0 : Math.max(0, Date.now() - this.spoolSince) / 1_000);
+    },
+  });
+  readonly spoolSetAside = new Counter({
+    name: "audit_spool_set_aside_total",
+    help: "Lines that can't become entries: altered, torn, brought from elsewhere, or refused by the database for good.",
+    registers: this.#registers,
+  });
+  readonly replayed = new Counter({
+    name: "audit_replayed_total",
+    help: "Entries that waited and are in the log by now.",
+    registers: this.#registers,
+  });
+  readonly attemptsRefused = new Counter({
+    name: "audit_attempts_refused_total",
+    help: "Attempts that weren't begun since there was no room to keep what might come of them.",
     registers: this.#registers,
   });
   readonly requests = new Counter({

@@ -1,4 +1,6 @@
 import type pg from "pg";
+import type { Replayer } from "./audit/spool/replayer.js";
+import type { Spool } from "./audit/spool/spool.js";
 import type { PartitionUpkeep } from "./partition-upkeep.js";
 
 export interface ReadinessPart {
@@ -16,13 +18,18 @@ export interface ReadinessReport {
   readonly parts: Readonly<Record<PartName, ReadinessPart>>;
 }
 
-type PartName = "process" | "database" | "log" | "reader" | "migrations" | "partitions";
+type PartName = "process" | "database" | "log" | "reader" | "migrations" | "partitions" | "spool";
 
 export interface ReadinessOptions {
   /** Connections of the API's login, for these looks alone. */
   readonly probes: pg.Pool;
   readonly reader: pg.Pool;
   readonly upkeep: Pick<PartitionUpkeep, "lastError">;
+  /** Attempts that wait for the log, and who writes them. */
+  readonly spooling: {
+    readonly spool: Pick<Spool, "state" | "attention">;
+    readonly replayer: Pick<Replayer, "lastError">;
+  };
   readonly pendingMigrations: () => Promise<number>;
   readonly isEmbedded: boolean;
 }
@@ -60,15 +67,16 @@ export class Readiness {
 
   async #lookNow(): Promise<ReadinessReport> {
     const { probes, reader, isEmbedded } = this.#options;
-    const [database, log, readerPart, migrations, partitions] = await Promise.all([
+    const [database, log, readerPart, migrations, partitions, spool] = await Promise.all([
       tried(() => probes.query("select 1"), "Nothing can be served"),
       tried(() => tryToWrite(probes), "The log can't be written: mutations answer AUDIT_UNAVAILABLE, reads go on"),
       tried(() => reader.query("select 1"), "The log can't be read: auditLogs and auditEntry answer UNAVAILABLE"),
       this.#migrations(),
       this.#partitions(),
+      this.#spool(),
     ]);
     const process: ReadinessPart = { status: "ok" };
-    const parts = { process, database, log, reader: readerPart, migrations, partitions };
+    const parts = { process, database, log, reader: readerPart, migrations, partitions, spool };
     const isReady = Object.values(parts).every(({ status }) => status === "ok");
     const status = database.status === "failed" ? "unavailable" : isReady ? "ready" : "degraded";
     return { status, auditing: "strict", database: isEmbedded ? "embedded" : "external", parts };
@@ -79,6 +87,20 @@ export class Readiness {
       const pending = await this.#options.pendingMigrations();
       return pending > 0 ? `${String(pending)} are pending; start again with a login that may migrate.` : null;
     }, "Which are pending can't be told");
+  }
+
+  #spool(): Promise<ReadinessPart> {
+    const { spool, replayer } = this.#options.spooling;
+    return tried(async () => {
+      const { entries, since } = spool.state;
+      const why = replayer.lastError === null ? "" : ` (${reasonOf(replayer.lastError)})`;
+      const file = await spool.attention();
+      const found = [
+        ...(since === null ? [] : [`${String(entries)} entries wait since ${since} for the log to be written${why}.`]),
+        ...(file === null ? [] : [`Lines that can't become entries are in ${file}: look at them, then move it away.`]),
+      ];
+      return found.length === 0 ? null : found.join(" ");
+    }, "What waits for the log can't be told");
   }
 
   #partitions(): Promise<ReadinessPart> {

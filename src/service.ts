@@ -6,6 +6,8 @@ import { applyAudit, AuditSubscriber, completeness, Registry, type AuditObserver
 import { directoryOf, vocabularyOf } from "./audit/directory.js";
 import { AuditLog } from "./audit/read/audit-log.js";
 import { selfCheck } from "./audit/self-check.js";
+import { Replayer } from "./audit/spool/replayer.js";
+import type { Spool } from "./audit/spool/spool.js";
 import { createVerifier } from "./auth.js";
 import { bannerOf } from "./banner.js";
 import type { Config } from "./config.js";
@@ -17,9 +19,10 @@ import type { Logger } from "./log.js";
 import { keepLog, type LogKeeping } from "./log-keeping.js";
 import { Metrics } from "./metrics.js";
 import { pending } from "./migrate.js";
+import { openSpool } from "./open-spool.js";
 import { PartitionUpkeep } from "./partition-upkeep.js";
 import { provision, ProvisionError, type Provisioned } from "./provision.js";
-import { Readiness } from "./readiness.js";
+import { Readiness, type ReadinessOptions } from "./readiness.js";
 import { createSchema } from "./schema.js";
 import { createApiServer, type ApiServer } from "./server.js";
 import type { Shutdown } from "./shutdown.js";
@@ -56,10 +59,22 @@ export async function startService(options: ServiceOptions): Promise<string> {
   const embedded = config.databaseUrl === null ? await startDatabase(options) : null;
   const provisioned = await provisionInTime(options, embedded?.url ?? null);
   for (const note of provisioned.notes) log.info(note);
+  const owned = await openSpool(config, telemetry);
+  const { spool } = owned;
+  // Closed behind the connections: what they were cut off from is kept.
+  shutdown.add("spool", () => owned.close());
   const databases = await open(options, provisioned);
   const { schema, registry } = await checkedSchema(databases, telemetry);
   signal.throwIfAborted();
-  const keeping = await keepLog({ config, log, shutdown, pool: databases.refusals, metrics, observer: telemetry });
+  const keeping = await keepLog({
+    config,
+    log,
+    shutdown,
+    pool: databases.refusals,
+    spool,
+    metrics,
+    observer: telemetry,
+  });
   const probes = openProbes(options, provisioned.apiUrl);
   const upkeep = new PartitionUpkeep(probes, log);
   shutdown.add("partition upkeep", () => {
@@ -67,9 +82,12 @@ export async function startService(options: ServiceOptions): Promise<string> {
   });
   await upkeep.start();
   await keeping.started(schema, registry.resources);
-  const readiness = readinessOf(options, databases, probes, provisioned.apiUrl, upkeep);
+  const replayer = new Replayer(spool, databases.refusals, telemetry, telemetry);
+  shutdown.add("replay", () => replayer.stop());
+  replayer.start();
+  const readiness = readinessOf(options, databases, probes, provisioned.apiUrl, upkeep, { spool, replayer });
   const server = await createApiServer({
-    schema: audited(schema, registry, databases, telemetry, keeping),
+    schema: audited(schema, registry, databases, telemetry, keeping, spool),
     verifier,
     manager: databases.read.manager,
     auditLog: auditLogOf(registry, schema, databases, log),
@@ -154,6 +172,7 @@ function audited(
   databases: Databases,
   observer: AuditObserver,
   { sessions, refusals, folds, access }: LogKeeping,
+  spool: Spool,
 ) {
   return applyAudit(schema, {
     dataSource: databases.write,
@@ -164,6 +183,8 @@ function audited(
     observer,
     folds,
     access,
+    spool,
+    outcomes: databases.refusals,
   });
 }
 
@@ -184,9 +205,11 @@ function readinessOf(
   probes: pg.Pool,
   apiUrl: string,
   upkeep: PartitionUpkeep,
+  spooling: ReadinessOptions["spooling"],
 ): Readiness {
   const pendingMigrations = () => pending(apiUrl);
-  return new Readiness({ probes, reader, upkeep, pendingMigrations, isEmbedded: config.databaseUrl === null });
+  const isEmbedded = config.databaseUrl === null;
+  return new Readiness({ probes, reader, upkeep, spooling, pendingMigrations, isEmbedded });
 }
 
 /** Connections of the API's login for looks at the database and for its upkeep: no request ever waits for one. */

@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { AuditObserver } from "./audit/index.js";
 import type { PendingEntry } from "./audit/entry.js";
+import type { SpoolObserver } from "./audit/spool/spool.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
 
 const mostNamed = 20;
 
 /** Tells the server's log and metrics what becomes of entries, and of what no one foresaw. */
-export class Telemetry implements AuditObserver {
+export class Telemetry implements AuditObserver, SpoolObserver {
   constructor(
     private readonly log: Logger,
     private readonly metrics: Metrics,
@@ -25,6 +26,34 @@ export class Telemetry implements AuditObserver {
     this.metrics.writeFailures.inc();
     const named = entries.slice(0, mostNamed).map(placeOf);
     this.log.error({ error, count: entries.length, entries: named }, "entries could not be written to the log");
+  }
+
+  waiting(entries: number, since: string | null): void {
+    this.metrics.spoolEntries.set(entries);
+    this.metrics.spoolSince = since === null ? null : Date.parse(since);
+  }
+
+  setAside(lines: number, why: string, file: string): void {
+    this.metrics.spoolSetAside.inc(lines);
+    this.log.error({ lines, why, file }, "lines of the spool were set aside: they are no entries");
+  }
+
+  replayed(entries: number): void {
+    this.metrics.replayed.inc(entries);
+    this.log.info({ entries }, "entries that waited are in the log");
+  }
+
+  replayFailed(error: unknown): void {
+    this.log.warn({ error }, "entries wait in the spool: the log can't be written yet");
+  }
+
+  refused(): void {
+    this.metrics.attemptsRefused.inc();
+    this.log.warn("an attempt was refused before it began: the spool has no room for it");
+  }
+
+  troubled(error: unknown): void {
+    this.log.error({ error }, "the spool's file can't be used as it should");
   }
 
   unforeseen(error: unknown, place: string): string {

@@ -40,6 +40,8 @@ describe("the log's table", () => {
 
   it("is written in one place; what else inserts there takes it back", () => {
     expect(filesWith(/insert\s+into\s+audit\./i)).toEqual([
+      // The places of entries that may be sent twice.
+      "src/audit/entry-key.ts",
       "src/audit/insert-entries.ts",
       // An entry as mutations write it, and attacks: both in transactions that are rolled back.
       "src/audit/self-check.ts",

@@ -64,6 +64,7 @@ describe("loadConfig", () => {
       trustedProxies: [],
       deniedPerMinute: 10,
       logLevel: "info",
+      spoolMaxBytes: 67_108_864,
       tokens: null,
     });
   });
@@ -76,6 +77,7 @@ describe("loadConfig", () => {
   it("reads every setting of a server in production", () => {
     const config = loadConfig({
       ...{ NODE_ENV: "production", HOST: "0.0.0.0", PORT: "0", DATA_DIR: "/var/lib/auditql", LOG_LEVEL: "warn" },
+      AUDIT_SPOOL_MAX_BYTES: "8388608",
       DATABASE_URL: database,
       MIGRATION_DATABASE_URL: "postgresql://owner@%2Fvar%2Frun%2Fpostgresql/auditql",
       READ_DATABASE_URL: "postgres:///auditql?host=/var/run/postgresql",
@@ -97,6 +99,7 @@ describe("loadConfig", () => {
       trustedProxies: ["loopback", "10.0.0.0/8", "2001:db8::/32", "192.0.2.7"],
       deniedPerMinute: 25,
       logLevel: "warn",
+      spoolMaxBytes: 8_388_608,
       tokens: {
         issuer: "https://id.example.com/",
         audience: "auditql",
@@ -243,6 +246,10 @@ describe("loadConfig", () => {
     expect(problemsOf({ AUDIT_DENIED_PER_MINUTE: rate })).toEqual([
       `AUDIT_DENIED_PER_MINUTE is ${JSON.stringify(rate)}`,
     ]);
+  });
+
+  it.each(["0", "8388607", "1099511627777", "64MiB", "-1"])("refuses a spool of a size that can't be: %s", (size) => {
+    expect(problemsOf({ AUDIT_SPOOL_MAX_BYTES: size })).toEqual([`AUDIT_SPOOL_MAX_BYTES is ${JSON.stringify(size)}`]);
   });
 
   it.each(["-1", "65536", "4000.5", "0x10", "4e3", "port"])("refuses a port that is none: %s", (PORT) => {

@@ -1,4 +1,5 @@
 import type { GraphQLSchema } from "graphql";
+import { join } from "node:path";
 import pg from "pg";
 import {
   applyAudit,
@@ -10,6 +11,7 @@ import {
 } from "../../src/audit/index.js";
 import { directoryOf, vocabularyOf } from "../../src/audit/directory.js";
 import { AuditLog } from "../../src/audit/read/audit-log.js";
+import { Spool } from "../../src/audit/spool/spool.js";
 import { createVerifier } from "../../src/auth.js";
 import { openDatabases, type Databases } from "../../src/database.js";
 import { connectionConfig } from "../../src/database/connection.js";
@@ -64,8 +66,10 @@ export async function serve(settings: ApiSettings): Promise<number> {
   });
   const metrics = new Metrics();
   const logger = createLog({ logLevel: "silent", development: false });
+  const telemetry = new Telemetry(logger, metrics);
+  const spool = await Spool.open(join(settings.dataDir, `spool-${String(process.pid)}`), 64 * 1024 ** 2, telemetry);
   const server = await createApiServer({
-    schema: mutationsOf(settings, bare, databases, registry),
+    schema: mutationsOf(settings, bare, databases, registry, spool),
     verifier: await createVerifier({ tokens: null, dataDir: settings.dataDir }),
     manager: databases.read.manager,
     auditLog: log,
@@ -73,12 +77,13 @@ export async function serve(settings: ApiSettings): Promise<number> {
       probes: databases.refusals,
       reader: databases.reader,
       upkeep: { lastError: null },
+      spooling: { spool, replayer: { lastError: null } },
       pendingMigrations: () => Promise.resolve(0),
       isEmbedded: true,
     }),
     log: logger,
     metrics,
-    telemetry: new Telemetry(logger, metrics),
+    telemetry,
     trustedProxies: [],
     development: false,
   });
@@ -90,6 +95,7 @@ function mutationsOf(
   schema: GraphQLSchema,
   databases: Databases,
   registry: Registry,
+  spool: Spool,
 ): GraphQLSchema {
   if (arm === "statement")
     return applyOneStatement(schema, new pg.Pool({ ...connectionConfig(apiUrl, "auditql api"), max: 10 }));
@@ -100,7 +106,9 @@ function mutationsOf(
     readDataSource: databases.read,
     registry,
     sessions: new Sessions(),
-    refusals: new RefusalLog(databases.refusals, observer),
+    refusals: new RefusalLog(databases.refusals, observer, spool),
     observer,
+    spool,
+    outcomes: databases.refusals,
   });
 }

@@ -28,10 +28,13 @@ import { EntryTemplate, tenantOf } from "./entry-template.js";
 import { exemptOperation } from "./exempt-operation.js";
 import type { Folds } from "./fold.js";
 import { logQueries } from "./own-resources.js";
+import { nothingChanged } from "./lost-commit.js";
 import { Operation, type OperationGround, type OperationProgress, type OperationResult } from "./operation.js";
 import type { AuditObserver } from "./observer.js";
 import type { RefusalLog } from "./refusal-log.js";
 import type { Sessions } from "./session.js";
+import { roomFor } from "./spool/room.js";
+import type { Spool } from "./spool/spool.js";
 import { truncated, unstorablePaths } from "./text.js";
 import { isSerializationFailure, translateError } from "./translate-error.js";
 import type { StagedEntry } from "./write-staged.js";
@@ -46,6 +49,8 @@ export interface AuditRuntime extends OperationGround {
   readonly folds?: Folds;
   /** Records looks at the log; without it there are no queries of the log. */
   readonly access?: AccessLog;
+  /** Keeps attempts that can't be written yet; without one they may be lost. */
+  readonly spool?: Spool;
 }
 
 type Config = GraphQLFieldConfig<unknown, AuditContext, Readonly<Record<string, unknown>>>;
@@ -133,14 +138,27 @@ function mutationResolver(schema: GraphQLSchema, runtime: AuditRuntime, config: 
     auditedCall(runtime, field, args, context, info, (inner) => resolve(parent, args, inner, info));
 }
 
-async function auditedCall(
+type Call = readonly [
   runtime: AuditRuntime,
   field: AuditedField,
   args: Arguments,
   context: AuditContext,
   info: GraphQLResolveInfo,
   resolve: (context: MutationContext) => unknown,
-): Promise<unknown> {
+];
+
+/** Begins an attempt only where there is room to keep what may come of it. */
+async function auditedCall(...call: Call): Promise<unknown> {
+  const [{ spool }, field, args] = call;
+  if (!spool) return attemptCall(...call);
+  const release = await spool.reserve(roomFor(args, field.idPath));
+  if (release) return attemptCall(...call).finally(release);
+  const message =
+    "There is no room left to keep what can't be written to the log, so nothing was begun. Try again later.";
+  throw new AuditError("AUDIT_UNAVAILABLE", message);
+}
+
+async function attemptCall(...[runtime, field, args, context, info, resolve]: Call): Promise<unknown> {
   const place = runtime.sessions.next(tenantOf(context));
   const template = new EntryTemplate(context, field.name, place);
   const progress: OperationProgress = { listed: false, ids: [], prior: undefined };
@@ -163,15 +181,15 @@ async function auditedCall(
     const error = translateError(cause, field.errorPrefix, (unforeseen) =>
       runtime.observer.unforeseen(unforeseen, field.name),
     );
-    const staged = refusalEntries(runtime, field, args, template, progress, error);
-    // It may have been done: an entry that says it wasn't could be untrue.
-    if (error.outcomeUnknown)
-      runtime.observer.writeFailed(
-        error,
-        staged.map(({ entry }) => entry),
-      );
-    const isFolded = runtime.folds?.foldDenied(staged.map(({ entry }) => entry)) ?? false;
-    report(error.outcomeUnknown || isFolded ? [] : await runtime.refusals.write(staged));
+    const stagedFor = (told: AuditError) => refusalEntries(runtime, field, args, template, progress, told);
+    if (error.outcomeUnknown) {
+      await keepUndecided(runtime, stagedFor(nothingChanged(error)), error);
+      report([]);
+    } else {
+      const staged = stagedFor(error);
+      const isFolded = runtime.folds?.foldDenied(staged.map(({ entry }) => entry)) ?? false;
+      report(isFolded ? [] : await runtime.refusals.write(staged));
+    }
     throw error;
   };
   const result = await attempt().catch(refuse);
@@ -181,6 +199,20 @@ async function auditedCall(
   if (result.complaint) runtime.observer.unforeseen(result.complaint, `${field.name}, after the commit`);
   await runAfterCommit(runtime.observer, field.name, result.afterCommit);
   return result.response;
+}
+
+/** It may have been done: an entry that says it wasn't waits until that is known to be true. */
+async function keepUndecided({ spool, observer }: AuditRuntime, staged: readonly StagedEntry[], error: AuditError) {
+  try {
+    const { undecided } = error;
+    if (!spool || !undecided) throw error;
+    await spool.append({ claimedAt: new Date().toISOString(), undecided, staged });
+  } catch (cause) {
+    observer.writeFailed(
+      cause,
+      staged.map(({ entry }) => entry),
+    );
+  }
 }
 
 async function untilSerialized<Result>(run: () => Promise<Result>): Promise<Result> {

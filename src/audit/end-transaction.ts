@@ -27,21 +27,34 @@ export async function commit(runner: QueryRunner, scope: AuditScope): Promise<Co
   return { entryIds: scope.entryIds, complaint };
 }
 
-/** An error that leaves open whether the server carried COMMIT out: the connection's own, or the server's farewell. */
-function ofUnknownOutcome({ commitSent }: AuditScope, error: unknown): AuditError | null {
-  if (!commitSent || error instanceof AuditError) return null;
+/** Whether the operation may stand all the same, by what its last statements came to. */
+export function leavesOutcomeOpen({ commitSent }: AuditScope, error: unknown): boolean {
+  if (!commitSent || error instanceof AuditError) return false;
   const state = sqlState(error);
-  if (state !== null && !state.startsWith("08") && !state.startsWith("57P")) return null;
+  return state === null || state.startsWith("08") || state.startsWith("57P");
+}
+
+/** An error that leaves open whether the server carried COMMIT out: the connection's own, or the server's farewell. */
+function ofUnknownOutcome(scope: AuditScope, error: unknown): AuditError | null {
+  if (!leavesOutcomeOpen(scope, error)) return null;
   const message =
     "The connection to the database broke while this was being committed: whether it was done can't be known. " +
     "Look it up before you try again.";
   return new AuditError("UNAVAILABLE", message, { cause: error, outcomeUnknown: true });
 }
 
-/** Rolls back whatever is open. A connection on which that fails is given up: the server ends its transaction with it. */
-export async function rollBack(runner: QueryRunner, scope: AuditScope): Promise<void> {
+/**
+ * Rolls back whatever is open. A connection on which that fails is given up: the server ends its transaction with it. So
+ * is one of which nothing more is heard: another would wait for its answer in vain.
+ */
+export async function rollBack(runner: QueryRunner, scope: AuditScope, cause?: unknown): Promise<void> {
   scope.phase = "ending";
   if (!isOpen(runner)) return;
+  if (cause instanceof AuditError && cause.outcomeUnknown) {
+    const broken = (await runner.connect()) as PoolClient;
+    broken.emit("error", cause);
+    return;
+  }
   // Listeners of the rollback are told, where they let it happen; one level is open for each savepoint.
   await runner.rollbackTransaction().catch(() => undefined);
   const client = (await runner.connect()) as PoolClient;

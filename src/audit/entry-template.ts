@@ -40,7 +40,7 @@ export class EntryTemplate {
   constructor(
     private readonly context: AuditContext,
     private readonly operation: string,
-    private readonly place: SequencePlace,
+    readonly place: SequencePlace,
   ) {
     this.tenantId = tenantOf(context);
   }

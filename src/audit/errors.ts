@@ -1,4 +1,5 @@
 import { GraphQLError } from "graphql";
+import type { TransactionMark } from "./transaction-mark.js";
 import { truncated } from "./text.js";
 
 /**
@@ -37,6 +38,8 @@ interface AuditErrorOptions {
   readonly resourceId?: string;
   /** Whether the connection broke while COMMIT was under way, so that an entry of a failure might be untrue. */
   readonly outcomeUnknown?: boolean;
+  /** The transaction whose end isn't known, where it can be asked for. */
+  readonly undecided?: TransactionMark;
 }
 
 /**
@@ -51,6 +54,7 @@ export class AuditError extends GraphQLError {
   readonly code: ErrorCode;
   readonly resourceId: string | null;
   readonly outcomeUnknown: boolean;
+  readonly undecided: TransactionMark | null;
 
   constructor(code: ErrorCode, message: string, options: AuditErrorOptions = {}) {
     super(message, {
@@ -61,6 +65,7 @@ export class AuditError extends GraphQLError {
     this.code = code;
     this.resourceId = options.resourceId ?? null;
     this.outcomeUnknown = options.outcomeUnknown ?? false;
+    this.undecided = options.undecided ?? null;
   }
 }
 

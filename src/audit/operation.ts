@@ -1,4 +1,4 @@
-import type { PoolClient } from "pg";
+import type { Pool, PoolClient } from "pg";
 import type { DataSource, QueryRunner } from "typeorm";
 import { actionBetween, changesBetween } from "./changes.js";
 import type { AuditedField } from "./audited-field.js";
@@ -8,12 +8,14 @@ import { mutationContext, type AuditContext, type MutationContext } from "./cont
 import type { ChangeAction } from "./entry.js";
 import { commit, rollBack, type Committed } from "./end-transaction.js";
 import { AuditError, badUserInput, notFound, printable } from "./errors.js";
+import { afterLostCommit } from "./lost-commit.js";
 import type { EntryTemplate } from "./entry-template.js";
 import type { Registry } from "./registry.js";
 import { deepFreeze } from "./deep-freeze.js";
 import { AuditScope } from "./scope.js";
 import type { AuditedResource, Visibility } from "./resource.js";
 import type { Snapshot } from "./snapshot.js";
+import type { TransactionMark } from "./transaction-mark.js";
 import { isSerializationFailure } from "./translate-error.js";
 import type { StagedEntry } from "./write-staged.js";
 
@@ -23,6 +25,8 @@ export interface OperationGround {
   /** Sees only what others have committed. */
   readonly readDataSource: DataSource;
   readonly registry: Registry;
+  /** Connections of their own, on which the outcome is asked for where the answer to COMMIT was lost. */
+  readonly outcomes?: Pool;
 }
 
 /** What an operation knows so far; a failure's entry is made of it. */
@@ -61,6 +65,20 @@ export class Operation {
   }
 
   async run(): Promise<OperationResult> {
+    const lost: LostCommit = { transaction: null, prepared: null };
+    try {
+      return await this.#inTransaction(lost);
+    } catch (error) {
+      const { outcomes } = this.ground;
+      const { transaction, prepared } = lost;
+      if (!(error instanceof AuditError && error.outcomeUnknown && outcomes && transaction && prepared)) throw error;
+      const place = { ...this.template.place, tenantId: this.#tenantId, ...transaction };
+      const committed = await afterLostCommit(outcomes, place, prepared.staged, this.context.origin.requestId, error);
+      return { ...prepared, ...committed, afterCommit: this.#afterCommit };
+    }
+  }
+
+  async #inTransaction(lost: LostCommit): Promise<OperationResult> {
     const runner = this.ground.dataSource.createQueryRunner("master");
     const { resource } = this.field;
     const lock = this.field.actions.includes("DELETE") ? "for update" : "for no key update";
@@ -69,15 +87,18 @@ export class Operation {
       await runner.connect();
       await runner.startTransaction();
       const prior = await this.#lockPrior(runner, lock);
+      scope.transaction = transactionOf(prior);
       scope.phase = "resolving";
       const result = await this.resolve(this.#resolverContext(scope, prior));
       // What comes later would be in the row and not in the entry.
       scope.phase = "sealed";
       const { response, staged } = await this.#compare(scope, prior, result);
       scope.staged = staged;
+      lost.transaction = scope.transaction;
+      lost.prepared = { response, staged };
       return { response, staged, ...(await commit(runner, scope)), afterCommit: this.#afterCommit };
     } catch (error) {
-      await rollBack(runner, scope);
+      await rollBack(runner, scope, error);
       throw error;
     } finally {
       scope.close();
@@ -129,6 +150,7 @@ export class Operation {
   async #compare(scope: AuditScope, prior: ReadonlyMap<string, Snapshot | null>, result: unknown) {
     const ids = this.field.idFrom === "result" ? [await this.#bornId(result)] : this.progress.ids;
     const after = await this.#readAfter(scope.runner, this.field.resource, ids);
+    scope.transaction ??= transactionOf(after);
     if (this.field.idFrom === "arguments") this.#checkResultIds(result, ids);
     const named = ids.map((id, ordinal): StagedEntry => {
       const [before, now] = [prior.get(id) ?? null, after.get(id) ?? null];
@@ -231,6 +253,17 @@ export class Operation {
         throw new Error(`${this.field.name} returned ${id}, which its arguments don't name.`);
     }
   }
+}
+
+/** What an operation has to tell where the answer to its COMMIT is lost. */
+interface LostCommit {
+  transaction: TransactionMark | null;
+  prepared: Pick<OperationResult, "response" | "staged"> | null;
+}
+
+function transactionOf(snapshots: ReadonlyMap<string, Snapshot | null>): TransactionMark | null {
+  for (const snapshot of snapshots.values()) if (snapshot?.transaction) return snapshot.transaction;
+  return null;
 }
 
 /** The column takes other spellings of an id than the one that it prints, by which alone its entries can be found. */

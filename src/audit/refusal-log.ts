@@ -1,10 +1,15 @@
 import type { Pool } from "pg";
+import { takeKeys } from "./entry-key.js";
 import type { AuditObserver } from "./observer.js";
+import { refusedForGood } from "./refused-for-good.js";
+import type { SpooledAttempt } from "./spool/attempt-line.js";
+import type { Spool } from "./spool/spool.js";
 import { writeStaged, type StagedEntry } from "./write-staged.js";
 
 /**
  * Writes the entries of attempts that came to nothing, on connections of their own: the operation's has rolled back.
- * The pool is bounded and its waits have a deadline.
+ * The pool is bounded and its waits have a deadline. What can't be written goes to the spool, if there is one, and while
+ * anything waits there, whatever comes goes behind it.
  *
  * @example
  * const refusals = new RefusalLog(pool, observer);
@@ -14,19 +19,54 @@ export class RefusalLog {
   constructor(
     private readonly pool: Pool,
     private readonly observer: AuditObserver,
+    private readonly spool: Spool | null = null,
   ) {}
 
-  /** The entries' ids; empty where they could not be written, which is logged and counted, and never masks the error. */
+  /**
+   * The entries' ids; empty where they are written later, or could not be kept at all, which is logged and counted, and
+   * never masks the error. What was written before stays as it is.
+   */
   async write(staged: readonly StagedEntry[]): Promise<string[]> {
     if (staged.length === 0) return [];
+    const attempt = { claimedAt: new Date().toISOString(), undecided: null, staged };
+    const { spool } = this;
+    if (spool && !spool.isEmpty) return this.#keep(attempt, (kept) => spool.append(kept));
+    try {
+      return await this.#directly(staged);
+    } catch (error) {
+      this.observer.writeFailed(
+        error,
+        staged.map(({ entry }) => entry),
+      );
+      if (!spool) return [];
+      const why = refusedForGood(error);
+      return await this.#keep(attempt, (kept) =>
+        why === null ? spool.append(kept) : spool.setAsideAttempt(kept, `refused with ${why}`),
+      );
+    }
+  }
+
+  async #keep(attempt: SpooledAttempt, keep: (attempt: SpooledAttempt) => Promise<void>): Promise<string[]> {
+    try {
+      await keep(attempt);
+    } catch (error) {
+      this.observer.writeFailed(
+        error,
+        attempt.staged.map(({ entry }) => entry),
+      );
+    }
+    return [];
+  }
+
+  async #directly(staged: readonly StagedEntry[]): Promise<string[]> {
     const entries = staged.map(({ entry }) => entry);
+    const begun = performance.now();
     try {
       const ids = await this.#inTransaction(staged);
-      this.observer.written(entries);
+      if (ids.length > 0) this.observer.written(entries);
       return ids;
-    } catch (error) {
-      this.observer.writeFailed(error, entries);
-      return [];
+    } finally {
+      this.observer.wrote((performance.now() - begun) / 1000);
     }
   }
 
@@ -35,8 +75,13 @@ export class RefusalLog {
     let broken: Error | undefined;
     try {
       await client.query("begin");
-      const finish = await writeStaged(client, staged);
-      return await finish((cause) => cause);
+      const isFirst = await takeKeys(
+        client,
+        staged.map(({ entry }) => entry),
+      );
+      if (isFirst) return await (await writeStaged(client, staged))((cause) => cause);
+      await client.query("commit");
+      return [];
     } catch (error) {
       // The connection is given up with whatever transaction it holds.
       broken = error instanceof Error ? error : new Error("The write failed.", { cause: error });

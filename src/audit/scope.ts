@@ -4,6 +4,7 @@ import { AuditError } from "./errors.js";
 import type { AuditedResource } from "./resource.js";
 import type { RowLock, Snapshot } from "./snapshot.js";
 import type { Registry } from "./registry.js";
+import type { TransactionMark } from "./transaction-mark.js";
 import type { StagedEntry } from "./write-staged.js";
 
 /** Rows that an operation changes beside those its arguments name, with what they were. */
@@ -37,6 +38,9 @@ export class AuditScope {
   finish: (() => Promise<void>) | null = null;
   /** Of the entries that are committed, in the order of the staged. */
   entryIds: readonly string[] | null = null;
+
+  /** The operation's transaction, once anything was read with a lock or after a change. */
+  transaction: TransactionMark | null = null;
 
   /** From here on a broken connection leaves open what became of the operation. */
   commitSent = false;

@@ -57,7 +57,7 @@ async function tryOut<Row extends pg.QueryResultRow>(
 
 const missingTables = `
   select format('There is no table audit.%s: run the migrations.', name) as problem
-  from unnest(array['entry', 'entry_field']) as name
+  from unnest(array['entry', 'entry_field', 'entry_key']) as name
   where not exists (
     select from pg_class join pg_namespace on pg_namespace.oid = relnamespace where nspname = 'audit' and relname = name
   )`;
@@ -74,8 +74,11 @@ const logTables = `
     select root.relname as root, tree.relid, tree.relid::regclass as name, tree.level, tree.isleaf
     from pg_class root
       join pg_namespace on pg_namespace.oid = root.relnamespace
-      cross join lateral pg_partition_tree(root.oid) as tree
-    where nspname = 'audit' and root.relname in ('entry', 'entry_field')
+      cross join lateral (
+        select relid, level, isleaf from pg_partition_tree(root.oid)
+        union all select root.oid, 0, true where root.relkind <> 'p'
+      ) as tree
+    where nspname = 'audit' and root.relname in ('entry', 'entry_field', 'entry_key')
   )`;
 
 const mightyRoles = `
@@ -134,6 +137,7 @@ const columnPrivileges = `
     and has_column_privilege(mine.oid, relid, attnum, privilege)
     and case
       when root = 'entry_field' then true
+      when root = 'entry_key' then privilege = 'SELECT'
       when privilege = 'SELECT' then attname not in ('id', 'ordinal', 'xact_id')
       else attname in ('id', 'occurred_at', 'resource_label_folded', 'xact_id', 'database_user', 'application_name')
     end
@@ -191,7 +195,11 @@ const strangers = `
   select format('%s has a policy %I that the migrations didn''t make. SET ROLE audit_guard; DROP POLICY %2$I ON %1$s; '
     'RESET ROLE;', name, polname)
   from log join pg_policy on polrelid = relid
-  where not (level = 0 and (polname = 'reader_selects' or root = 'entry' and polname in ('writer_inserts', 'writer_returns')))
+  where not (level = 0 and (case root
+    when 'entry' then polname in ('reader_selects', 'writer_inserts', 'writer_returns')
+    when 'entry_field' then polname = 'reader_selects'
+    else polname = 'writer_inserts'
+  end))
   union all
   select format('Row-level security of %s is off. SET ROLE audit_guard; ALTER TABLE %1$s ENABLE ROW LEVEL SECURITY; '
     'RESET ROLE;', name)
@@ -206,6 +214,7 @@ const missingPartitions = `
     join pg_class on pg_class.oid = relid
     cross join lateral pg_get_expr(relpartbound, relid) as bound
     cross join lateral regexp_match(bound, 'FROM \\(''(.+)''\\) TO \\(''(.+)''\\)') as range (ids)
+  where root <> 'entry_key'
   group by root
   having not coalesce(bool_or(
     bound = 'DEFAULT' or audit.id_floor(now()) >= ids[1]::uuid and audit.id_floor(now()) < ids[2]::uuid), false)`;
@@ -228,6 +237,9 @@ const attacks = [
   `insert into audit.entry (tenant_id) values ('x') on conflict (tenant_id, id) do update set reason = null`,
   `insert into audit.declaration (kind, name, declared) values ('mutation', 'x', '{}')`,
   `insert into audit.entry_field (tenant_id, field, id) values ('x', 'x', audit.new_id())`,
+  `update audit.entry_key set ordinal = 1 where false`,
+  `delete from audit.entry_key where false`,
+  `truncate audit.entry_key`,
   `alter table audit.entry disable trigger refuse_row`,
   `set local role audit_owner`,
   `set local role audit_guard`,

@@ -4,6 +4,7 @@ import type { DataSource, EntityMetadata, QueryRunner } from "typeorm";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata.js";
 import type { JsonText } from "./entry.js";
 import { exactly, secretly } from "./exact.js";
+import type { TransactionMark } from "./transaction-mark.js";
 import type { AuditedResource, Visibility } from "./resource.js";
 
 /** One row as the database held it: the entity for people's code, the exact values for the comparison. */
@@ -13,6 +14,8 @@ export interface Snapshot {
   readonly label: string | null;
   /** By field: a tracked one's exact value, a secret's digest; null where the column is. */
   readonly values: ReadonlyMap<string, JsonText | null>;
+  /** The transaction that it was read in; null where that had changed and locked nothing so far. */
+  readonly transaction: TransactionMark | null;
 }
 
 /** How strongly a row is held until the transaction ends. A row that will not be deleted lets others refer to it. */
@@ -80,7 +83,9 @@ export class SnapshotReader {
     const { entity, values } = draft;
     const label = this.#labelIndex === null ? this.#resource.label(entity) : row[this.#labelIndex];
     const id = String(entity[this.#resource.idField]);
-    return { id, entity, label: typeof label === "string" ? label : null, values };
+    const [xactId, begunAt] = row.slice(-2);
+    const transaction = typeof xactId === "string" && typeof begunAt === "string" ? { xactId, begunAt } : null;
+    return { id, entity, label: typeof label === "string" ? label : null, values, transaction };
   }
 
   #statement(conditionFields: readonly string[], lock: RowLock | null): { name: string; text: string } {
@@ -89,6 +94,8 @@ export class SnapshotReader {
     if (known) return known;
     const selected = this.#readings.map((reading) => reading.sql);
     if (this.#resource.labelQuery !== null) selected.push(`(${this.#resource.labelQuery})`);
+    // A lock is going to give the transaction its id in any case.
+    selected.push(`pg_current_xact_id${lock === null ? "_if_assigned" : ""}()::text`, "now()::text");
     const id = `"row"."${this.#idColumn.databaseName}"`;
     const tenant = `"row"."${columnOf(this.#metadata, this.#resource.tenantField).databaseName}"`;
     const conditions = conditionFields.map(

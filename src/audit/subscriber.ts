@@ -12,6 +12,7 @@ import type {
   TransactionStartEvent,
   UpdateEvent,
 } from "typeorm";
+import { leavesOutcomeOpen } from "./end-transaction.js";
 import { AuditError } from "./errors.js";
 import type { AuditObserver } from "./observer.js";
 import type { Registry } from "./registry.js";
@@ -108,10 +109,11 @@ export class AuditSubscriber implements EntitySubscriberInterface {
       this.#observer.wrote((performance.now() - begun) / 1000);
     };
     const refused = (cause: unknown): unknown => {
-      this.#observer.writeFailed(
-        cause,
-        staged.map(({ entry }) => entry),
-      );
+      if (sqlState(cause) !== null || !leavesOutcomeOpen(scope, cause))
+        this.#observer.writeFailed(
+          cause,
+          staged.map(({ entry }) => entry),
+        );
       // Where the connection broke, COMMIT may have been carried out all the same.
       return sqlState(cause) === null ? cause : cannotBeWritten(cause);
     };

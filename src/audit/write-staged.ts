@@ -44,6 +44,19 @@ export async function writeStaged(client: ClientBase, staged: readonly StagedEnt
   };
 }
 
+/** Writes staged entries in the client's transaction, which goes on: the ids of all, in the order of the staged. */
+export async function writeWithin(client: ClientBase, staged: readonly StagedEntry[]): Promise<string[]> {
+  const known = new Map<number, string>();
+  for (const places of batchesOf(staged)) {
+    const entries = places.map((place) => withCause(staged, place, known));
+    const { text, values } = insertStatement(entries);
+    const { rows } = await client.query<string[]>({ text, values, rowMode: "array" });
+    const ids = idsIn(rows, entries);
+    places.forEach((place, index) => known.set(place, ids[index] ?? ""));
+  }
+  return staged.map((_, place) => known.get(place) ?? "");
+}
+
 /** Places among the staged: first of what has no cause, then of what has one. */
 function batchesOf(staged: readonly StagedEntry[]): number[][] {
   const places = staged.map((_, place) => place);

@@ -52,6 +52,16 @@ export const rate = z
   .transform(Number)
   .refine((value) => value <= 1_000_000, is);
 
+/** Room for some attempts under way at once, each of which reserves what its arguments may take. */
+const fewestSpoolBytes = 8 * 1024 ** 2;
+const mostSpoolBytes = 1024 ** 4;
+
+export const spoolBytes = z
+  .string()
+  .regex(/^\d{1,13}$/, is)
+  .transform(Number)
+  .refine((value) => value >= fewestSpoolBytes && value <= mostSpoolBytes, is);
+
 /** A last label of digits alone would be read as an address by some resolvers: `127.1`, `0`. */
 const hostName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 export const host = z.string().refine((value) => isIP(value) !== 0 || hostName.test(value), is);

@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { holdTransaction, useClient } from "../support/client.js";
 import { changesOf, readLog } from "../support/log.js";
+import { untilNothingWaits } from "../support/spool.js";
 
 const client = useClient();
 const newDevice = (name = "before") =>
@@ -106,6 +107,9 @@ describe("a change that can't be committed", () => {
 });
 
 describe("a log that can't be written", () => {
+  // What couldn't be written comes later, and what follows comes behind it.
+  afterEach(() => untilNothingWaits(client.server));
+
   it("refuses every audited mutation while reads go on, and says so", async () => {
     const id = await newDevice();
     await client.sql("set role audit_guard; revoke insert on audit.entry from audit_writer");

@@ -51,6 +51,9 @@ const faults: [what: string, fault: () => string, says: () => string][] = [
   ["it states all", () => `grant insert on audit.entry to ${login.user}`, () => "database_user"],
   ["it reads salts", () => `grant select (salts) on audit.entry to ${login.user}`, () => "may SELECT salts"],
   ["it lists fields", () => `grant insert on audit.entry_field to ${login.user}`, () => "of audit.entry_field"],
+  ["it frees keys", () => `grant delete on audit.entry_key to ${login.user}`, () => "holds DELETE on audit.entry_key"],
+  ["it reads keys", () => `grant select on audit.entry_key to ${login.user}`, () => "of audit.entry_key"],
+  ["keys aren't guarded", () => `drop trigger refuse_row on audit.entry_key`, () => "audit.entry_key lacks its guard"],
   ["it owns a partition", () => `alter table ${partition} owner to ${login.user}`, () => `owns table ${partition}`],
   ["a guard is off", () => `alter table audit.entry disable trigger refuse_row`, () => "audit.entry lacks its guard"],
   ["a guard yields to replicas", () => `alter table ${partition} enable trigger refuse_truncate`, () => "fire always"],
@@ -129,6 +132,7 @@ test("a database without the log says to migrate", async () => {
   expect(await session(postgres, selfCheck)).toEqual([
     "There is no table audit.entry: run the migrations.",
     "There is no table audit.entry_field: run the migrations.",
+    "There is no table audit.entry_key: run the migrations.",
   ]);
 });
 

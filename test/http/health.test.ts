@@ -50,7 +50,7 @@ describe("health", () => {
         status: "ready",
         auditing: "strict",
         database: "external",
-        parts: { process: ok, database: ok, log: ok, reader: ok, migrations: ok, partitions: ok },
+        parts: { process: ok, database: ok, log: ok, reader: ok, migrations: ok, partitions: ok, spool: ok },
       },
     });
   });

@@ -248,7 +248,7 @@ describe("a change that stands", () => {
     expect(runtime.unforeseen).toHaveLength(1);
   });
 
-  it("has no entry of a failure where only the answer to COMMIT was lost", async () => {
+  it("is a success, with all that waited for the commit, where only the answer to COMMIT was lost", async () => {
     const proxy = createServer((near) => {
       const far = connect(Number(new URL(database.apiUrl).port), "127.0.0.1");
       let isMute = false;
@@ -273,8 +273,13 @@ describe("a change that stands", () => {
     const cut = await open({ ...database, apiUrl: apiUrl.href });
     try {
       const id = await insertThing();
-      const { codes, requestId } = await change(id, rename("done"), cut);
-      expect(codes).toEqual(["UNAVAILABLE"]);
+      const afterwards: string[] = [];
+      const resolver: Resolver = (args, context) => {
+        context.afterCommit(() => void afterwards.push(args.id));
+        return rename("done")(args, context);
+      };
+      const { codes, requestId, data } = await change(id, resolver, cut);
+      expect([codes, data, afterwards]).toEqual([[], { change: { id } }, [id]]);
       expect(await nameOf(id)).toBe("done");
       expect(await outcomes(requestId)).toEqual([["thing.updated", "SUCCESS"]]);
     } finally {

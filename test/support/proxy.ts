@@ -5,19 +5,44 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 export interface Proxy {
   /** The same URL, through this proxy. */
   through(url: string): string;
+  /**
+   * Takes hold of the next COMMIT, with the packet that it came in. What is committed with entries has it in capitals, our
+   * other transactions in small letters: those pass.
+   */
+  nextCommit(): Promise<HeldCommit>;
   /** Breaks every connection and refuses new ones. */
   cut(): Promise<void>;
+  /** Where new connections lead from now on: the host and port that the URL names. */
+  lead(url: string): void;
   /** Lets connections through again. */
   mend(): Promise<void>;
   stop(): Promise<void>;
 }
 
+/** A COMMIT that hasn't reached the server yet. */
+export interface HeldCommit {
+  /** Hands it on and waits for the answer, of which nothing is handed back. */
+  carryOut(): Promise<void>;
+  /** Hands it on as if nothing had been. */
+  pass(): void;
+  /** Breaks this connection, on both sides. */
+  breakOff(): void;
+}
+
 /** Starts a proxy to the host and port that the URL names. */
 export async function startProxy(url: string): Promise<Proxy> {
-  const { hostname, port } = new URL(url);
+  let target = new URL(url);
   const sockets = new Set<Socket>();
+  let awaited: ((held: HeldCommit) => void) | null = null;
   const server = createServer((near) => {
-    const far = connect(Number(port), hostname);
+    const far = connect(Number(target.port), target.hostname);
+    near.on("data", (data: Buffer) => {
+      const taker = data.includes("COMMIT\0") ? awaited : null;
+      if (taker) awaited = null;
+      if (taker) taker(hold(near, far, data));
+      else far.write(data);
+    });
+    far.pipe(near);
     for (const [socket, other] of [[near, far] as const, [far, near] as const]) {
       sockets.add(socket);
       socket.on("error", () => undefined);
@@ -26,7 +51,6 @@ export async function startProxy(url: string): Promise<Proxy> {
         other.destroy();
       });
     }
-    near.pipe(far).pipe(near);
   });
   const ownPort = await listen(server, 0);
   const cut = async (): Promise<void> => {
@@ -37,16 +61,43 @@ export async function startProxy(url: string): Promise<Proxy> {
     await closed;
   };
   return {
+    nextCommit: () => new Promise((resolve) => (awaited = resolve)),
     through: (original) => {
       const proxied = new URL(original);
       proxied.host = `127.0.0.1:${String(ownPort)}`;
       return proxied.href;
     },
     cut,
+    lead: (other) => {
+      target = new URL(other);
+    },
     mend: async () => {
       await listen(server, ownPort);
     },
     stop: cut,
+  };
+}
+
+function hold(near: Socket, far: Socket, data: Buffer): HeldCommit {
+  return {
+    carryOut: async () => {
+      far.unpipe(near);
+      const answered = new Promise<void>((resolve) => {
+        far.on("data", (answer: Buffer) => {
+          if (answer.includes("COMMIT\0")) resolve();
+        });
+      });
+      far.resume();
+      far.write(data);
+      await answered;
+    },
+    pass: () => {
+      far.write(data);
+    },
+    breakOff: () => {
+      near.resetAndDestroy();
+      far.resetAndDestroy();
+    },
   };
 }
 

@@ -69,7 +69,8 @@ export async function createRuntime(
   const registry = new Registry(resources, databases.write);
   databases.write.subscribers.push(new AuditSubscriber(registry, observer));
   const refusals = new RefusalLog(databases.refusals, observer);
-  const ground = { dataSource: databases.write, readDataSource: databases.read, registry };
+  const outcomes = databases.refusals;
+  const ground = { dataSource: databases.write, readDataSource: databases.read, registry, outcomes };
   return {
     databases,
     registry,

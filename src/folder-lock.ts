@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
-import { codeOf, EmbeddedPostgresError } from "./error.js";
-import { lookUpProcess } from "./process.js";
+import { codeOf } from "./embedded-postgres/error.js";
+import { lookUpProcess } from "./embedded-postgres/process.js";
 
 export interface FolderLock {
   release(): Promise<void>;
@@ -11,19 +10,20 @@ export interface FolderLock {
 /**
  * Takes the folder of a lock file for this process, until it releases it or ends.
  *
- * A lock whose holder has ended, however it ended, is taken over. Throws `in-use`, naming the holder, where it still runs.
+ * A lock whose holder has ended, however it ended, is taken over. Throws what `inUse` makes, given the holder, where it
+ * still runs.
  */
-export async function takeFolderLock(file: string): Promise<FolderLock> {
+export async function takeFolderLock(file: string, inUse: (holder: string) => Error): Promise<FolderLock> {
   const own = await describeHolder();
   for (let attempt = 0; attempt < 5; attempt++) {
     if (await createWhole(file, own)) return { release: () => release(file, own) };
     const holder = await readIfThere(file);
     if (holder === undefined) continue;
     const pid = await livePid(holder);
-    if (pid !== undefined) throw inUse(dirname(file), `process ${pid}`);
+    if (pid !== undefined) throw inUse(`process ${pid}`);
     await removeStale(file, holder);
   }
-  throw inUse(dirname(file), "several processes that start at once");
+  throw inUse("several processes that start at once");
 }
 
 async function describeHolder(): Promise<string> {
@@ -81,11 +81,4 @@ async function readIfThere(file: string): Promise<string | undefined> {
 
 function asideOf(file: string): string {
   return `${file}.${process.pid}.${randomBytes(6).toString("hex")}`;
-}
-
-function inUse(folder: string, by: string): EmbeddedPostgresError {
-  return new EmbeddedPostgresError(
-    "in-use",
-    `${folder} is in use by ${by}: stop that first, or choose another folder with DATA_DIR.`,
-  );
 }

@@ -91,7 +91,8 @@ const rows = () =>
   query<{ place: string; ordinal: number; claimed: Date; caused: boolean }>(
     database.adminUrl,
     `select sequence_number as place, ordinal, claimed_at as claimed, cause_id is not null as caused
-     from audit.entry order by id`,
+     from audit.entry where session_id = $1 order by id`,
+    [session],
   );
 const replayed = async () => {
   replayer.start();
@@ -123,7 +124,9 @@ describe("the replay", () => {
       await spool.append(attempt(place, "2026-01-01T12:00:00.000Z", place === 2 ? "No tenant" : "acme"));
     expect((await replayed()).map(({ place }) => place)).toEqual(["0", "1", "3", "4"]);
     expect(aside).toEqual(["refused with 23514 entry_tenant_id"]);
-    expect(await query(database.adminUrl, "select from audit.entry_key")).toHaveLength(4);
+    expect(await query(database.adminUrl, "select from audit.entry_key where session_id = $1", [session])).toHaveLength(
+      4,
+    );
   });
 
   it("sets aside an attempt of which a part alone stands", async () => {

@@ -44,8 +44,11 @@ const throughProxy = () => ({
   READ_DATABASE_URL: proxy.through(database.readerUrl),
 });
 
+/** So that each refusal leaves an entry of its own. */
+const plain = { AUDIT_DENIED_PER_MINUTE: "1000" };
+
 async function start(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
-  const server = await startServer({ database, env: { DATA_DIR: dataDir, ...throughProxy(), ...env } });
+  const server = await startServer({ database, env: { ...plain, ...throughProxy(), DATA_DIR: dataDir, ...env } });
   servers.push(server);
   return server;
 }

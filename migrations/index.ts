@@ -8,6 +8,8 @@ import { BusinessSchema1795219207000 } from "./1795219207000-business-schema.js"
 import { Device1795219208000 } from "./1795219208000-device.js";
 import { Chat1795219209000 } from "./1795219209000-chat.js";
 import { Group1795219210000 } from "./1795219210000-group.js";
+import { Fence1795219211000 } from "./1795219211000-fence.js";
+import { FenceEventTriggers1795219211500 } from "./1795219211500-fence-event-triggers.js";
 import { LostCommits1795219212000 } from "./1795219212000-lost-commits.js";
 import { Declarations1795219213000 } from "./1795219213000-declarations.js";
 
@@ -23,6 +25,8 @@ export const migrations = [
   Device1795219208000,
   Chat1795219209000,
   Group1795219210000,
+  Fence1795219211000,
+  FenceEventTriggers1795219211500,
   LostCommits1795219212000,
   Declarations1795219213000,
 ];

@@ -32,6 +32,8 @@ export interface Config {
   readonly databaseUrl: string | null;
   readonly migrationDatabaseUrl: string | null;
   readonly readDatabaseUrl: string | null;
+  /** How long field policies that a new version replaces stand beside the new ones, in seconds. */
+  readonly fenceGrace: number;
   /** In the form that Express's `trust proxy` takes; empty trusts nobody. */
   readonly trustedProxies: readonly string[];
   /** How many equal DENIED entries are written by themselves in a minute. */
@@ -76,6 +78,7 @@ const expectations = {
   DATABASE_URL: databaseForm,
   MIGRATION_DATABASE_URL: databaseForm,
   READ_DATABASE_URL: databaseForm,
+  FENCE_GRACE: "a whole number of seconds from 0 to 86400, such as 3600",
   TRUSTED_PROXIES: "addresses, CIDR ranges, loopback, linklocal or uniquelocal, such as loopback,10.0.0.0/8",
   AUDIT_DENIED_PER_MINUTE: "a whole number from 1 to 1000000, such as 10",
   LOG_LEVEL: `one of ${forms.logLevels.join(", ")}, such as info`,
@@ -184,6 +187,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const port = reader.read("PORT", forms.port.prefault("4000"));
   const dataDir = resolve(textOf(env, "DATA_DIR") ?? ".data");
   const databases = readDatabases(reader, environment === "production");
+  const fenceGrace = reader.read("FENCE_GRACE", forms.graceSeconds.prefault("3600"));
   const trustedProxies = reader.read("TRUSTED_PROXIES", forms.proxies.prefault(""));
   const logLevel = reader.read("LOG_LEVEL", forms.logLevel.default("info"));
   const deniedPerMinute = reader.read("AUDIT_DENIED_PER_MINUTE", forms.rate.prefault("10"));
@@ -202,7 +206,8 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     !deniedPerMinute
   )
     throw new ConfigError(reader.problems);
-  if (tokens === undefined || spoolMaxBytes === undefined) throw new ConfigError(reader.problems);
+  if (tokens === undefined || spoolMaxBytes === undefined || fenceGrace === undefined)
+    throw new ConfigError(reader.problems);
   const development = !exposed;
   return {
     environment,
@@ -211,6 +216,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     port,
     dataDir,
     ...databases,
+    fenceGrace,
     trustedProxies,
     deniedPerMinute,
     logLevel,

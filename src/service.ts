@@ -5,6 +5,8 @@ import type { GraphQLSchema } from "graphql";
 import { applyAudit, AuditSubscriber, completeness, Registry, type AuditObserver } from "./audit/index.js";
 import { directoryOf, vocabularyOf } from "./audit/directory.js";
 import { AuditLog } from "./audit/read/audit-log.js";
+import { fencesOf } from "./audit/fence/fence.js";
+import { fenceFindings } from "./audit/fence/findings.js";
 import { selfCheck } from "./audit/self-check.js";
 import { Replayer } from "./audit/spool/replayer.js";
 import type { Spool } from "./audit/spool/spool.js";
@@ -23,6 +25,7 @@ import { openSpool } from "./open-spool.js";
 import { PartitionUpkeep } from "./partition-upkeep.js";
 import { provision, ProvisionError, type Provisioned } from "./provision.js";
 import { Readiness, type ReadinessOptions } from "./readiness.js";
+import { provisionFences } from "./provision/fences.js";
 import { createSchema } from "./schema.js";
 import { createApiServer, type ApiServer } from "./server.js";
 import type { Shutdown } from "./shutdown.js";
@@ -64,7 +67,7 @@ export async function startService(options: ServiceOptions): Promise<string> {
   // Closed behind the connections: what they were cut off from is kept.
   shutdown.add("spool", () => owned.close());
   const databases = await open(options, provisioned);
-  const { schema, registry } = await checkedSchema(databases, telemetry);
+  const { schema, registry } = await checkedSchema(options, databases, telemetry, provisioned.adminUrl);
   signal.throwIfAborted();
   const keeping = await keepLog({
     config,
@@ -148,17 +151,28 @@ async function open({ log, shutdown, signal }: ServiceOptions, urls: Provisioned
 }
 
 /** The schema, once nothing is forgotten in it and the log is safe from the login that serves. */
-async function checkedSchema(databases: Databases, observer: AuditObserver) {
+async function checkedSchema(
+  { config, log }: ServiceOptions,
+  databases: Databases,
+  observer: AuditObserver,
+  adminUrl: string | null,
+) {
   const registry = new Registry(resources, databases.write);
   databases.write.subscribers.push(new AuditSubscriber(registry, observer));
   const schema = await createSchema(features);
   const client = await databases.refusals.connect();
   try {
-    const forgotten = completeness(schema, resources, databases.write);
+    const forgotten = [
+      ...completeness(schema, resources, databases.write),
+      ...(await tableFindings(client, databases.write)),
+    ];
+    const isComplete = forgotten.length === 0;
+    if (isComplete && adminUrl !== null)
+      for (const note of await provisionFences(adminUrl, resources, databases.write, config.fenceGrace)) log.info(note);
     refuseToServe("Not everything is audited, so nothing is served", [
       ...forgotten,
-      ...(await tableFindings(client, databases.write)),
       ...(await selfCheck(client)),
+      ...(isComplete ? await fenceFindings(client, fencesOf(resources, databases.write)) : []),
     ]);
   } finally {
     client.release();

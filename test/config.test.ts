@@ -61,6 +61,7 @@ describe("loadConfig", () => {
       databaseUrl: null,
       migrationDatabaseUrl: null,
       readDatabaseUrl: null,
+      fenceGrace: 3600,
       trustedProxies: [],
       deniedPerMinute: 10,
       logLevel: "info",
@@ -81,6 +82,7 @@ describe("loadConfig", () => {
       DATABASE_URL: database,
       MIGRATION_DATABASE_URL: "postgresql://owner@%2Fvar%2Frun%2Fpostgresql/auditql",
       READ_DATABASE_URL: "postgres:///auditql?host=/var/run/postgresql",
+      FENCE_GRACE: "0",
       TRUSTED_PROXIES: "loopback, 10.0.0.0/8,2001:db8::/32, 192.0.2.7",
       ...issuer,
       JWKS_URL: "https://id.example.com/keys",
@@ -96,6 +98,7 @@ describe("loadConfig", () => {
       databaseUrl: database,
       migrationDatabaseUrl: "postgresql://owner@%2Fvar%2Frun%2Fpostgresql/auditql",
       readDatabaseUrl: "postgres:///auditql?host=/var/run/postgresql",
+      fenceGrace: 0,
       trustedProxies: ["loopback", "10.0.0.0/8", "2001:db8::/32", "192.0.2.7"],
       deniedPerMinute: 25,
       logLevel: "warn",
@@ -113,6 +116,7 @@ describe("loadConfig", () => {
     const env = {
       ...{ NODE_ENV: "prod", HOST: "a b", PORT: "70000", LOG_LEVEL: "loud", TRUSTED_PROXIES: "10.0.0.0/33,proxy" },
       READ_DATABASE_URL: "mysql://u:hunter2@h/d",
+      FENCE_GRACE: "86401",
       JWT_AUDIENCE: "auditql",
       JWT_ALGORITHMS: "RS256,HS256,none",
     };
@@ -122,6 +126,7 @@ describe("loadConfig", () => {
       'PORT is "70000"',
       "READ_DATABASE_URL is set without DATABASE_URL",
       "READ_DATABASE_URL doesn't begin with postgres://",
+      'FENCE_GRACE is "86401"',
       'TRUSTED_PROXIES has the item "10.0.0.0/33"',
       'TRUSTED_PROXIES has the item "proxy"',
       'LOG_LEVEL is "loud"',
@@ -131,7 +136,7 @@ describe("loadConfig", () => {
       'JWT_ALGORITHMS has the item "none"',
     ]);
     expect(() => loadConfig(env)).toThrow(
-      /^12 settings are missing or wrong:\n {2}NODE_ENV is "prod"; expected one of/,
+      /^13 settings are missing or wrong:\n {2}NODE_ENV is "prod"; expected one of/,
     );
     expect(() => loadConfig(env)).toThrow("such as postgres://auditql:password@db.example.com:5432/auditql");
     expect(new ConfigError([]).exitCode).toBe(78);

@@ -20,6 +20,18 @@ const decimalTypes = new Set<unknown>(["numeric", "decimal"]);
 const instantTypes = new Set<unknown>(["timestamptz", "timestamp with time zone", Date]);
 const jsonTypes = new Set<unknown>(["json", "jsonb"]);
 
+/** How a column's values are told apart and printed. */
+export type ColumnKind = "array" | "json" | "integer" | "decimal" | "instant" | "plain" | "other";
+
+export function kindOf({ isArray, type }: ColumnMetadata): ColumnKind {
+  if (isArray) return "array";
+  if (jsonTypes.has(type)) return "json";
+  if (integerTypes.has(type)) return "integer";
+  if (decimalTypes.has(type)) return "decimal";
+  if (instantTypes.has(type)) return "instant";
+  return plainTypes.has(type) ? "plain" : "other";
+}
+
 const orNull = (toJson: (raw: string) => JsonText) => (raw: unknown) => (raw === null ? null : toJson(raw as string));
 const asString = orNull((raw) => JSON.stringify(raw));
 const asIs = orNull((raw) => raw);
@@ -32,14 +44,21 @@ const asIs = orNull((raw) => raw);
  * @param as whether a list's order counts; a set is sorted by code point
  */
 export function exactly(name: string, column: ColumnMetadata, as: "value" | "set"): ExactReading {
-  if (column.isArray)
-    return { sql: `to_jsonb(${listOfText(name, column)})::text`, toJson: as === "set" ? sorted : asIs };
-  if (jsonTypes.has(column.type)) return { sql: `${name}::jsonb::text`, toJson: as === "set" ? sorted : asIs };
-  if (integerTypes.has(column.type)) return { sql: `${name}::text`, toJson: asString };
-  if (decimalTypes.has(column.type)) return { sql: `trim_scale(${name})::text`, toJson: asString };
-  if (instantTypes.has(column.type)) return { sql: `(${name} at time zone 'UTC')::text`, toJson: orNull(instant) };
-  if (plainTypes.has(column.type)) return { sql: name, toJson: plain };
-  return { sql: `${name}::text`, toJson: asString };
+  switch (kindOf(column)) {
+    case "array":
+      return { sql: `to_jsonb(${listOfText(name, column)})::text`, toJson: as === "set" ? sorted : asIs };
+    case "json":
+      return { sql: `${name}::jsonb::text`, toJson: as === "set" ? sorted : asIs };
+    case "decimal":
+      return { sql: `trim_scale(${name})::text`, toJson: asString };
+    case "instant":
+      return { sql: `(${name} at time zone 'UTC')::text`, toJson: orNull(instant) };
+    case "plain":
+      return { sql: name, toJson: plain };
+    case "integer":
+    case "other":
+      return { sql: `${name}::text`, toJson: asString };
+  }
 }
 
 /** Selects a secret so that a change shows and the value doesn't: its digest, compared and thrown away. */

@@ -62,6 +62,13 @@ export const spoolBytes = z
   .transform(Number)
   .refine((value) => value >= fewestSpoolBytes && value <= mostSpoolBytes, is);
 
+/** A day at most: so long may a version run on beside the next. */
+export const graceSeconds = z
+  .string()
+  .regex(/^\d{1,5}$/, is)
+  .transform(Number)
+  .refine((value) => value <= 86_400, is);
+
 /** A last label of digits alone would be read as an address by some resolvers: `127.1`, `0`. */
 const hostName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 export const host = z.string().refine((value) => isIP(value) !== 0 || hostName.test(value), is);

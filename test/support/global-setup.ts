@@ -1,3 +1,4 @@
+import "reflect-metadata";
 import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
@@ -5,8 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
+import { openDatabases } from "../../src/database.js";
 import { startEmbeddedPostgres } from "../../src/embedded-postgres.js";
+import { features } from "../../src/features.js";
 import { migrate } from "../../src/migrate.js";
+import { provisionFences } from "../../src/provision/fences.js";
 import { type Login, query, urlOf } from "./postgres.js";
 
 /**
@@ -27,6 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     undo.push(() => dropDatabases(adminUrl, template));
     await query(adminUrl, `CREATE DATABASE ${template}`);
     await migrate(urlOf(adminUrl, template));
+    await fence(urlOf(adminUrl, template));
     made.push(...(await roleNames(adminUrl)).filter((role) => !rolesBefore.includes(role)));
     // Whoever is connected to a template keeps it from being cloned.
     await query(adminUrl, `ALTER DATABASE ${template} ALLOW_CONNECTIONS false`);
@@ -39,6 +44,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
   } catch (error) {
     await teardown();
     throw error;
+  }
+}
+
+/** As a start with the migrating login does it: most tests start a server without one. */
+async function fence(templateUrl: string): Promise<void> {
+  const databases = await openDatabases(
+    { apiUrl: templateUrl, readerUrl: templateUrl },
+    { entities: features.flatMap(({ entities }) => [...entities]), onError: () => undefined },
+  );
+  try {
+    const resources = features.flatMap((feature) => [...feature.resources]);
+    await provisionFences(templateUrl, resources, databases.write, 0);
+  } finally {
+    await databases.close();
   }
 }
 

@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import type { DataSource, EntityMetadata } from "typeorm";
+import type { AuditedResource, FieldPolicy } from "../resource.js";
+import { fenceFunction, type FencedField } from "./fence-function.js";
+import { labelExpression } from "./label-expression.js";
+import { canonicalColumn } from "./canonical.js";
+import { identifier } from "./sql.js";
+
+/** A field policy as the database calls it. */
+export type StandingPolicy = "track" | "track as a set" | "secret" | "ignore";
+
+/** Fields that a version still running doesn't name yet: their lack is let pass until then, an instant in ISO 8601. */
+export interface Sparing {
+  readonly fields: readonly string[];
+  readonly until: string;
+}
+
+/** What the database needs to check one audited table's changes at commit. */
+export interface Fence {
+  readonly type: string;
+  /** Quoted, as is its schema. */
+  readonly table: string;
+  readonly schema: string;
+  readonly policies: Readonly<Record<string, StandingPolicy>>;
+  /** Of all that is made, but for what is spared. */
+  readonly digest: string;
+  /** Made by the guard. */
+  functionSql(sparing: readonly Sparing[]): string;
+  /** Made by the table's owner, in this order, behind the function. */
+  readonly triggerSql: readonly string[];
+}
+
+/** The fences of all these resources, in their order. */
+export const fencesOf = (resources: readonly AuditedResource[], dataSource: DataSource): Fence[] =>
+  resources.map((resource) => fenceOf(resource, dataSource));
+
+/**
+ * Compiles the fence of an audited resource: one trigger function that knows its columns and policies, and the triggers
+ * that call it at commit. It asks what the wrapper's comparison tells, by the same expressions.
+ *
+ * @throws Error where a field has no column, which the start's check has ruled out
+ */
+export function fenceOf(resource: AuditedResource, dataSource: DataSource): Fence {
+  const metadata = dataSource.getMetadata(resource.entity);
+  const schema = metadata.schema ?? "public";
+  const table = `${identifier(schema)}.${identifier(metadata.tableName)}`;
+  const fields = Object.entries(resource.fields).flatMap(([name, policy]) => fenced(name, policy, metadata));
+  const functionName = `audit_guard.${identifier(`fence_${resource.type}`)}`;
+  const keys = [resource.tenantField, resource.idField].map((field) => columnName(metadata, field));
+  const functionSql = (sparing: readonly Sparing[]) =>
+    fenceFunction({
+      functionName,
+      type: resource.type,
+      table,
+      tenantColumn: keys[0] ?? "",
+      idColumn: keys[1] ?? "",
+      fields,
+      label: labelExpression(resource, metadata),
+      sparing,
+    });
+  const triggerSql = triggersOf(table, functionName, keys, fields);
+  const digest = createHash("sha256")
+    .update([functionSql([]), ...triggerSql].join("\n"))
+    .digest("hex");
+  const policies = Object.fromEntries(Object.entries(resource.fields).map(([name, policy]) => [name, nameOf(policy)]));
+  return { type: resource.type, table, schema: identifier(schema), policies, digest, functionSql, triggerSql };
+}
+
+function nameOf(policy: FieldPolicy): StandingPolicy {
+  return policy.kind === "track" && policy.as === "set" ? "track as a set" : policy.kind;
+}
+
+function fenced(name: string, policy: FieldPolicy, metadata: EntityMetadata): FencedField[] {
+  if (policy.kind === "ignore") return [];
+  const column = metadata.findColumnWithPropertyPath(name);
+  if (!column) throw new Error(`Entity ${metadata.name} has no column ${name}: name one that it has.`);
+  const as = policy.kind === "track" ? policy.as : "value";
+  const canonical = canonicalColumn(column, as);
+  const compared = policy.kind === "secret" ? (value: string) => `${value}::text collate "C"` : canonical.compared;
+  const isSecret = policy.kind === "secret";
+  return [{ name, column: identifier(column.databaseName), isSecret, isSet: as === "set", ...canonical, compared }];
+}
+
+function columnName(metadata: EntityMetadata, field: string): string {
+  const column = metadata.findColumnWithPropertyPath(field);
+  if (!column) throw new Error(`Entity ${metadata.name} has no column ${field}: name one that it has.`);
+  return identifier(column.databaseName);
+}
+
+/** Changes of ignored fields alone queue nothing. */
+function triggersOf(
+  table: string,
+  functionName: string,
+  keys: readonly string[],
+  fields: readonly FencedField[],
+): string[] {
+  const differs = [
+    ...keys.map((key) => `old.${key} is distinct from new.${key}`),
+    ...fields.map(
+      ({ column, compared }) => `${compared(`old.${column}`)} is distinct from ${compared(`new.${column}`)}`,
+    ),
+  ];
+  const names = ["audit_fence", "audit_fence_update", "audit_fence_truncate"];
+  return [
+    ...names.map((name) => `drop trigger if exists ${name} on ${table}`),
+    `create constraint trigger audit_fence after insert or delete on ${table} deferrable initially deferred
+       for each row execute function ${functionName}()`,
+    `create constraint trigger audit_fence_update after update on ${table} deferrable initially deferred
+       for each row when (${differs.join(" or ")}) execute function ${functionName}()`,
+    `create trigger audit_fence_truncate before truncate on ${table}
+       for each statement execute function audit_guard.refuse_truncation()`,
+    `alter table ${table} ${names.map((name) => `enable always trigger ${name}`).join(", ")}`,
+  ];
+}

@@ -1,0 +1,135 @@
+import type { ClientBase } from "pg";
+import type { Fence, Sparing, StandingPolicy } from "./fence.js";
+
+/** What was done, and what the policies were that now stand beside, a sentence each. */
+export type InstallNotes = string[];
+
+interface Standing {
+  readonly policies: Readonly<Record<string, StandingPolicy>>;
+  readonly until: string;
+}
+
+const tries = 5;
+
+/**
+ * Makes each fence that isn't there as the code asks, as the tables' owner who may act as `audit_guard`. Doing it again
+ * changes nothing; any number of processes may do it at once.
+ *
+ * What processes of another version don't name yet is spared for the grace time, so that they can be replaced one by one.
+ *
+ * @param graceSeconds how long policies that are replaced stand beside the new ones
+ * @returns a sentence for each that was made
+ */
+export async function installFences(
+  client: ClientBase,
+  fences: readonly Fence[],
+  graceSeconds: number,
+): Promise<InstallNotes> {
+  const notes: InstallNotes = [];
+  for (const fence of fences) if (await installInTurns(client, fence, graceSeconds)) notes.push(noteOf(fence));
+  return notes;
+}
+
+const noteOf = ({ type, table }: Fence): string => `made the fence of ${type} on ${table}`;
+
+/** The locks wait behind whoever writes the table, and whoever comes then waits behind them: so shortly, and again. */
+async function installInTurns(client: ClientBase, fence: Fence, graceSeconds: number): Promise<boolean> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      await client.query("begin; set local lock_timeout = '2s'");
+      const isMade = await install(client, fence, graceSeconds);
+      await client.query("commit");
+      return isMade;
+    } catch (error) {
+      await client.query("rollback").catch(() => undefined);
+      const isBusy = (error as { code?: unknown }).code === "55P03";
+      if (!isBusy || attempt === tries) throw error;
+    }
+}
+
+async function install(client: ClientBase, fence: Fence, graceSeconds: number): Promise<boolean> {
+  await client.query("set local lock_timeout = '60s'; set local role audit_guard");
+  await client.query("select pg_advisory_xact_lock(hashtextextended('auditql.fence', 0))");
+  await client.query("set local lock_timeout = '2s'");
+  const isThere = await stands(client, fence);
+  await client.query("reset role");
+  if (isThere) return false;
+  await client.query(
+    `grant usage on schema ${fence.schema} to audit_guard; grant select on ${fence.table} to audit_guard`,
+  );
+  await client.query("set local role audit_guard");
+  const sparing = await replacePolicies(client, fence, graceSeconds);
+  // From here on nothing is promised of the table, so that the event triggers let its triggers be replaced.
+  await client.query("delete from audit.fence where resource_type = $1", [fence.type]);
+  await client.query(fence.functionSql(sparing));
+  await client.query("reset role");
+  for (const statement of fence.triggerSql) await client.query(statement);
+  await client.query("set local role audit_guard");
+  await client.query(record, [fence.type, fence.table, fence.digest]);
+  await client.query("reset role");
+  return true;
+}
+
+async function stands(client: ClientBase, { type, digest }: Fence): Promise<boolean> {
+  const { rows } = await client.query<{ stands: boolean }>(
+    `select exists (select from audit.fence where resource_type = $1 and digest = $2)
+       and not exists (select from audit_guard.fence_damage()) as stands`,
+    [type, digest],
+  );
+  return rows[0]?.stands ?? false;
+}
+
+/** Puts the new policies in the place of those that stood, and gives those their end. */
+async function replacePolicies(client: ClientBase, fence: Fence, graceSeconds: number): Promise<Sparing[]> {
+  const { type, digest, policies } = fence;
+  const json = JSON.stringify(policies);
+  await client.query(`delete from audit.fence_standing where until < clock_timestamp()`);
+  await client.query(
+    `update audit.fence_standing set until = clock_timestamp() + make_interval(secs => $3)
+     where resource_type = $1 and digest <> $2 and until is null`,
+    [type, digest, graceSeconds],
+  );
+  await client.query(
+    `insert into audit.fence_standing values ($1, $2, $3, null)
+     on conflict (resource_type, digest) do update set until = null, policies = excluded.policies`,
+    [type, digest, json],
+  );
+  await client.query(replaceFields, [type, json]);
+  await client.query(addFields, [type, json]);
+  const { rows } = await client.query<Standing>(
+    `select policies, to_char(until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as until
+     from audit.fence_standing where resource_type = $1 and until is not null order by until`,
+    [type],
+  );
+  return rows.flatMap((other) => sparingOf(policies, other));
+}
+
+/** What an older version doesn't name, or otherwise. */
+function sparingOf(policies: Fence["policies"], { policies: other, until }: Standing): Sparing[] {
+  const fields = Object.entries(policies).flatMap(([field, policy]) =>
+    policy === "ignore" || other[field] === policy ? [] : [field],
+  );
+  return fields.length === 0 ? [] : [{ fields, until }];
+}
+
+const replaceFields = `
+  with gone as (
+    delete from audit.fence_policy where resource_type = $1 and not $2::jsonb ? field
+  )
+  update audit.fence_policy set policy = $2::jsonb ->> field
+  where resource_type = $1 and $2::jsonb ? field and policy <> $2::jsonb ->> field`;
+
+const addFields = `
+  insert into audit.fence_policy
+    select $1, key, value from jsonb_each_text($2::jsonb)
+    where not exists (select from audit.fence_policy where resource_type = $1 and field = key)`;
+
+const record = `
+  insert into audit.fence
+    select $1, pg_class.oid, format('%I.%I', nspname, relname), $3,
+      (select md5(pg_get_functiondef(pg_proc.oid)) from pg_proc
+       where proname = 'fence_' || $1 and pronamespace = 'audit_guard'::regnamespace),
+      array(select tgenabled::text || ' ' || pg_get_triggerdef(pg_trigger.oid) from pg_trigger
+            where tgrelid = pg_class.oid and starts_with(tgname, 'audit_fence') order by tgname),
+      null
+    from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = $2::regclass`;

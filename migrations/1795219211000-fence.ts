@@ -64,6 +64,7 @@ const tables = `
     digest text collate "C" not null,
     function_digest text collate "C" not null,
     triggers text[] not null,
+    columns text[] not null,
     aside xid8
   );
 
@@ -400,7 +401,7 @@ const bulk = `
         using errcode = 'invalid_parameter_value';
     end if;
     perform audit_guard.put_aside(changed);
-    execute pg_catalog.format('alter table %s disable trigger audit_fence, disable trigger audit_fence_update', changed);
+    execute pg_catalog.format('alter table %s disable trigger audit_fence', changed);
     execute pg_catalog.format(
       'with changed as (%s returning tableoid) '
       'select pg_catalog.count(*), pg_catalog.count(*) filter (where tableoid operator(pg_catalog.<>) $1) from changed', body)
@@ -408,8 +409,7 @@ const bulk = `
     if strangers > 0 then
       raise exception 'The statement changes another table than %', changed using errcode = 'invalid_parameter_value';
     end if;
-    execute pg_catalog.format(
-      'alter table %s enable always trigger audit_fence, enable always trigger audit_fence_update', changed);
+    execute pg_catalog.format('alter table %s enable always trigger audit_fence', changed);
     perform audit_guard.put_back(changed, statement, verb, rows, reason);
     return rows;
   end
@@ -433,6 +433,12 @@ const damage = `
       cross join lateral (values
         (pg_class.oid is null or table_name <> format('%I.%I', nspname, relname), 'the table was dropped or renamed'),
         (pg_class.oid is not null and standing.triggers <> fence.triggers, 'a trigger is gone, off, or another'),
+        (pg_class.oid is not null and exists (
+          select from unnest(columns) as known
+          where known not in (
+            select format('%s %s %s', attnum, attname, atttypid) from pg_attribute where attrelid = relation
+          )
+        ), 'a column that it looks at is gone, renamed or of another type'),
         (pg_proc.oid is null or not prosecdef or pg_get_userbyid(proowner) <> 'audit_guard'
           or md5(pg_get_functiondef(pg_proc.oid)) <> function_digest, 'its function is gone or another')
       ) as faults (stands, fault)
@@ -467,7 +473,6 @@ const damage = `
   begin
     perform audit_guard.forget_fence(changed);
     execute pg_catalog.format('drop trigger if exists audit_fence on %s', changed);
-    execute pg_catalog.format('drop trigger if exists audit_fence_update on %s', changed);
     execute pg_catalog.format('drop trigger if exists audit_fence_truncate on %s', changed);
   end
   $$`;

@@ -21,6 +21,7 @@ export {
   type RequestOrigin,
 } from "./entry.js";
 export { AuditError, badUserInput, errorCodes, notFound, type ErrorCode, type FieldProblem } from "./errors.js";
+export { FENCE_REFUSED } from "./fence/fence.js";
 export { completeness } from "./completeness.js";
 export { mutationDecisions, type MutationDecision } from "./mutation-decisions.js";
 export type { AuditObserver } from "./observer.js";

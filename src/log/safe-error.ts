@@ -1,11 +1,13 @@
 import { GraphQLError } from "graphql";
-import { AuditError } from "../audit/index.js";
+import { AuditError, FENCE_REFUSED } from "../audit/index.js";
 
 /** What the log keeps of an error. */
 export interface SafeError {
   readonly name: string;
   readonly code?: string;
   readonly message?: string;
+  /** What to do, where the fence refused. */
+  readonly hint?: string;
   /** Names of the database's, such as a table's and a constraint's. */
   readonly at?: Readonly<Record<string, string>>;
   readonly stack?: readonly string[];
@@ -34,6 +36,7 @@ function describe(error: unknown, depth: number): SafeError {
     name: error.name,
     ...(typeof known.code === "string" && { code: known.code }),
     ...(!quotes(error) && { message: error.message.slice(0, longestMessage) }),
+    ...hintOf(error),
     ...placeOf(error),
     ...(stack.length > 0 && { stack }),
     ...(inner instanceof Error && inner !== error && depth > 0 && { cause: describe(inner, depth - 1) }),
@@ -50,10 +53,22 @@ function quotes(error: Error): boolean {
   if (error instanceof AuditError) return false;
   if (error instanceof SyntaxError || error instanceof GraphQLError) return true;
   const { code, driverError, routine } = error as Error & Readonly<Record<string, unknown>>;
+  if (isFence(error)) return false;
   // What an ORM says is what its driver said.
   if (driverError instanceof Error) return true;
   if (typeof routine === "string" && routine.startsWith("exec_stmt_")) return true;
   return typeof code === "string" && /^22[0-9A-Z]{3}$/.test(code);
+}
+
+/** The fence's own words: a table, an id, fields, and the remedy. An ORM's error has its code too, but other words. */
+function isFence(error: Error): boolean {
+  const { code, constraint, schema, driverError } = error as Error & Readonly<Record<string, unknown>>;
+  return code === FENCE_REFUSED && constraint === "fence" && schema === "audit" && !(driverError instanceof Error);
+}
+
+function hintOf(error: Error): { readonly hint?: string } {
+  const { hint } = error as { hint?: unknown };
+  return isFence(error) && typeof hint === "string" ? { hint: hint.slice(0, longestMessage) } : {};
 }
 
 const places = ["schema", "table", "column", "constraint", "dataType", "routine", "syscall"] as const;

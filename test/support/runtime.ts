@@ -12,6 +12,7 @@ import {
   type AuditObserver,
 } from "../../src/audit/index.js";
 import { openDatabases, type Databases } from "../../src/database.js";
+import { provisionFences } from "../../src/provision/fences.js";
 import { query, type TestDatabase } from "./postgres.js";
 
 /** The framework on a database of the test's own, for schemas that the product doesn't have. */
@@ -66,6 +67,7 @@ export async function createRuntime(
     entities: [...entities] as never,
     onError: (error) => unforeseen.push(error),
   });
+  await provisionFences(database.adminUrl, resources, databases.write, 0);
   const registry = new Registry(resources, databases.write);
   databases.write.subscribers.push(new AuditSubscriber(registry, observer));
   const refusals = new RefusalLog(databases.refusals, observer);

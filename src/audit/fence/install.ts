@@ -65,7 +65,7 @@ async function install(client: ClientBase, fence: Fence, graceSeconds: number): 
   await client.query("reset role");
   for (const statement of fence.triggerSql) await client.query(statement);
   await client.query("set local role audit_guard");
-  await client.query(record, [fence.type, fence.table, fence.digest]);
+  await client.query(record, [fence.type, fence.table, fence.digest, fence.columns]);
   await client.query("reset role");
   return true;
 }
@@ -131,5 +131,7 @@ const record = `
        where proname = 'fence_' || $1 and pronamespace = 'audit_guard'::regnamespace),
       array(select tgenabled::text || ' ' || pg_get_triggerdef(pg_trigger.oid) from pg_trigger
             where tgrelid = pg_class.oid and starts_with(tgname, 'audit_fence') order by tgname),
+      array(select format('%s %s %s', attnum, attname, atttypid) from pg_attribute
+            where attrelid = pg_class.oid and attname = any ($4::text[]) order by attnum),
       null
     from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = $2::regclass`;

@@ -416,6 +416,17 @@ const bulk = `
   $$`;
 
 const damage = `
+  -- A table's triggers of its fence, by all that says when they fire and what they call.
+  create function audit_guard.fence_triggers(fenced oid) returns text[]
+  language sql stable set search_path = pg_catalog, pg_temp
+  begin atomic
+    select array(
+      select format('%s enabled %s type %s deferrable %s %s calls %s of %s where %s', tgname, tgenabled, tgtype, tgdeferrable,
+        tginitdeferred, tgfoid::regproc, tgattr, tgqual)
+      from pg_trigger where tgrelid = fenced and starts_with(tgname, 'audit_fence') order by tgname
+    );
+  end;
+
   -- What of the fences is gone or other than it was made, a sentence each with what to do; none where all stand.
   create function audit_guard.fence_damage() returns setof text
   language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -426,13 +437,9 @@ const damage = `
       left join pg_class on pg_class.oid = relation
       left join pg_namespace on pg_namespace.oid = relnamespace
       left join pg_proc on proname = 'fence_' || resource_type and pronamespace = 'audit_guard'::regnamespace
-      cross join lateral (select array(
-        select tgenabled::text || ' ' || pg_get_triggerdef(pg_trigger.oid) from pg_trigger
-        where tgrelid = relation and starts_with(tgname, 'audit_fence') order by tgname
-      ) as triggers) as standing
       cross join lateral (values
         (pg_class.oid is null or table_name <> format('%I.%I', nspname, relname), 'the table was dropped or renamed'),
-        (pg_class.oid is not null and standing.triggers <> fence.triggers, 'a trigger is gone, off, or another'),
+        (pg_class.oid is not null and audit_guard.fence_triggers(relation) <> triggers, 'a trigger is gone, off, or another'),
         (pg_class.oid is not null and exists (
           select from unnest(columns) as known
           where known not in (
@@ -440,9 +447,9 @@ const damage = `
           )
         ), 'a column that it looks at is gone, renamed or of another type'),
         (pg_proc.oid is null or not prosecdef or pg_get_userbyid(proowner) <> 'audit_guard'
-          or md5(pg_get_functiondef(pg_proc.oid)) <> function_digest, 'its function is gone or another')
+          or md5(prosrc || proconfig::text) <> function_digest, 'its function is gone or another')
       ) as faults (stands, fault)
-    where stands and aside is distinct from pg_current_xact_id_if_assigned()
+    where stands and not coalesce(aside = pg_current_xact_id_if_assigned(), false)
     order by resource_type;
   end;
 
@@ -498,7 +505,7 @@ const dropFences = `
 
 const dropAll = `
   drop function audit_guard.lift_fence(regclass), audit_guard.forget_fence(regclass), audit_guard.fences(),
-    audit_guard.fence_damage(), audit_guard.change_in_bulk(regclass, text, text),
+    audit_guard.fence_damage(), audit_guard.fence_triggers(oid), audit_guard.change_in_bulk(regclass, text, text),
     audit_guard.put_back(regclass, text, text, bigint, text), audit_guard.put_aside(regclass);
   drop function audit_guard.refuse_truncation() cascade;
   drop function

@@ -158,7 +158,7 @@ describe("the fence can't be taken away unseen", () => {
     `alter table app.device set schema public`,
     `alter table app.device rename column name to title`,
     `alter table app.device drop column provisioning_secret cascade`,
-    `alter table app.device alter column firmware_version type varchar(3) using 'x'`,
+    `alter table app.group_budget alter column spend_limit_micros type bigint using 7`,
     `alter table app.device set unlogged`,
     `create or replace function audit_guard.fence_device() returns trigger language plpgsql as 'begin return null; end'`,
     `alter function audit_guard.fence_device() security invoker`,
@@ -185,7 +185,7 @@ describe("the fence can't be taken away unseen", () => {
       await client.query(
         `begin; grant all on schema app, public to ${owner}; alter table app.device owner to ${owner}`,
       );
-      await client.query(`alter schema app owner to ${owner}; alter table app.chat owner to ${owner}`);
+      await client.query(`alter schema app owner to ${owner}; alter table app.group_budget owner to ${owner}`);
       await client.query(`set local role ${owner}`);
       for (const attack of attacks.filter((sql) => sql !== "drop schema app cascade")) {
         await client.query("savepoint attack");

@@ -41,17 +41,16 @@ const tell = (client: pg.ClientBase, id: string, changes: readonly Told[], colum
 
 type Steps = (client: pg.ClientBase, ids: readonly string[]) => Promise<unknown>;
 
-/** How the transaction of these steps ends for a login, the API's unless it is said: at whichever of them fails, or COMMIT. */
-async function outcome(steps: Steps, end = "commit", url = database.apiUrl): Promise<string> {
+/** How the transaction of these steps ends for the API's login: at whichever of them fails, or at COMMIT. */
+async function outcome(steps: Steps, end = "commit"): Promise<string> {
   const ids = await devices(2);
-  return session(url, async (client) => {
+  return session(database.apiUrl, async (client) => {
     await client.query("begin");
     try {
       await steps(client, ids);
     } catch (error) {
-      return (
-        (error as { code: string; constraint?: string }).code + " " + (error as { constraint?: string }).constraint
-      );
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      return [error.code, error.constraint].join(" ");
     }
     return outcomeOf(client, end);
   });

@@ -52,6 +52,8 @@ async function install(client: ClientBase, fence: Fence, graceSeconds: number): 
   await client.query("select pg_advisory_xact_lock(hashtextextended('auditql.fence', 0))");
   await client.query("set local lock_timeout = '2s'");
   const isThere = await stands(client, fence);
+  // Until this transaction ends the event triggers let what they keep be replaced, and what is broken be mended.
+  if (!isThere) await client.query("update audit.fence set aside = pg_current_xact_id()");
   await client.query("reset role");
   if (isThere) return false;
   await client.query(
@@ -59,7 +61,6 @@ async function install(client: ClientBase, fence: Fence, graceSeconds: number): 
   );
   await client.query("set local role audit_guard");
   const sparing = await replacePolicies(client, fence, graceSeconds);
-  // From here on nothing is promised of the table, so that the event triggers let its triggers be replaced.
   await client.query("delete from audit.fence where resource_type = $1", [fence.type]);
   await client.query(fence.functionSql(sparing));
   await client.query("reset role");
@@ -127,10 +128,9 @@ const addFields = `
 const record = `
   insert into audit.fence
     select $1, pg_class.oid, format('%I.%I', nspname, relname), $3,
-      (select md5(pg_get_functiondef(pg_proc.oid)) from pg_proc
+      (select md5(prosrc || proconfig::text) from pg_proc
        where proname = 'fence_' || $1 and pronamespace = 'audit_guard'::regnamespace),
-      array(select tgenabled::text || ' ' || pg_get_triggerdef(pg_trigger.oid) from pg_trigger
-            where tgrelid = pg_class.oid and starts_with(tgname, 'audit_fence') order by tgname),
+      audit_guard.fence_triggers(pg_class.oid),
       array(select format('%s %s %s', attnum, attname, atttypid) from pg_attribute
             where attrelid = pg_class.oid and attname = any ($4::text[]) order by attnum),
       null

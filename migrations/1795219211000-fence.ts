@@ -82,7 +82,12 @@ const tables = `
   alter table audit.fence_policy owner to audit_owner;
   alter table audit.fence_standing owner to audit_owner;
   alter table audit.fence owner to audit_owner;
-  alter table audit.fence_judged owner to audit_owner`;
+  alter table audit.fence_judged owner to audit_owner;
+  alter table audit.fence_mode enable row level security;
+  alter table audit.fence_policy enable row level security;
+  alter table audit.fence_standing enable row level security;
+  alter table audit.fence enable row level security;
+  alter table audit.fence_judged enable row level security`;
 
 const writeEntry = `
   create function audit_guard.salts(slots integer) returns bytea
@@ -307,14 +312,14 @@ const judgement = `
   -- Notes up to which version a row was judged that isn't the version of the event at hand.
   create function audit_guard.note_judged(changed oid, row_tenant text, row_id text, judged tid) returns void
   language sql set search_path = pg_catalog, pg_temp
-  begin atomic
+  as $$
     delete from audit.fence_judged where ctid = any (array(
       select ctid from audit.fence_judged where xact_id < pg_snapshot_xmin(pg_current_snapshot())
       limit 100 for update skip locked
     ));
     insert into audit.fence_judged values (pg_current_xact_id(), changed, row_tenant, row_id, judged)
       on conflict on constraint fence_judged_pkey do update set version = excluded.version;
-  end`;
+  $$`;
 
 const answer = `
   -- What isn't told truly is refused, or written down, by whose login it is.
@@ -419,18 +424,18 @@ const damage = `
   -- A table's triggers of its fence, by all that says when they fire and what they call.
   create function audit_guard.fence_triggers(fenced oid) returns text[]
   language sql stable set search_path = pg_catalog, pg_temp
-  begin atomic
+  as $$
     select array(
       select format('%s enabled %s type %s deferrable %s %s calls %s of %s where %s', tgname, tgenabled, tgtype, tgdeferrable,
         tginitdeferred, tgfoid::regproc, tgattr, tgqual)
       from pg_trigger where tgrelid = fenced and starts_with(tgname, 'audit_fence') order by tgname
     );
-  end;
+  $$;
 
   -- What of the fences is gone or other than it was made, a sentence each with what to do; none where all stand.
   create function audit_guard.fence_damage() returns setof text
   language sql stable security definer set search_path = pg_catalog, pg_temp
-  begin atomic
+  as $$
     select format('The fence of %s is broken: %s. Start the server with a MIGRATION_DATABASE_URL: it makes it anew.',
       table_name, fault)
     from audit.fence
@@ -451,16 +456,16 @@ const damage = `
       ) as faults (stands, fault)
     where stands and not coalesce(aside = pg_current_xact_id_if_assigned(), false)
     order by resource_type;
-  end;
+  $$;
 
   -- What each fence asks, for a login that may not make it.
   create function audit_guard.fences() returns table (resource_type text, table_name text, digest text, policies jsonb)
   language sql stable security definer set search_path = pg_catalog, pg_temp
-  begin atomic
+  as $$
     select fence.resource_type, fence.table_name, fence.digest,
       (select jsonb_object_agg(field, policy) from audit.fence_policy as it where it.resource_type = fence.resource_type)
     from audit.fence;
-  end;
+  $$;
 
   -- Lets a table go, or be altered where a trigger rests on it, until the next start. Its triggers are its owner's.
   create function audit_guard.forget_fence(changed regclass) returns void

@@ -7,7 +7,7 @@ import { refuseToLoseEntries } from "./refuse-to-lose-entries.js";
  * column gone or renamed. They are judged by what is left behind, so that no form of command escapes. And one that
  * refuses to write a fenced table's rows anew, as ALTER COLUMN … USING does, which no trigger of the table sees.
  *
- * Only a superuser may make them; without one it is left to the self-check.
+ * They fire after those that keep the log itself, in the order of their names. Only a superuser may make them; without one it is left to the self-check.
  */
 export class FenceEventTriggers1795219211500 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
@@ -18,8 +18,8 @@ export class FenceEventTriggers1795219211500 implements MigrationInterface {
   async down(runner: QueryRunner): Promise<void> {
     await refuseToLoseEntries(runner);
     await runner.query(
-      `drop event trigger if exists audit_keep_fences; drop event trigger if exists audit_keep_fences_from_drops;
-       drop event trigger if exists audit_keep_fenced_rows`,
+      `drop event trigger if exists audit_watch_fences; drop event trigger if exists audit_watch_drops;
+       drop event trigger if exists audit_watch_rows`,
     );
     await asGuard(runner, `drop function audit_guard.refuse_breach(), audit_guard.refuse_rewrite()`);
   }
@@ -62,12 +62,12 @@ const revoke = `
 const makeEventTriggers = `
   do $$
   begin
-    create event trigger audit_keep_fences on ddl_command_end execute function audit_guard.refuse_breach();
-    create event trigger audit_keep_fences_from_drops on sql_drop execute function audit_guard.refuse_breach();
-    create event trigger audit_keep_fenced_rows on table_rewrite execute function audit_guard.refuse_rewrite();
-    alter event trigger audit_keep_fenced_rows enable always;
-    alter event trigger audit_keep_fences enable always;
-    alter event trigger audit_keep_fences_from_drops enable always;
+    create event trigger audit_watch_fences on ddl_command_end execute function audit_guard.refuse_breach();
+    create event trigger audit_watch_drops on sql_drop execute function audit_guard.refuse_breach();
+    create event trigger audit_watch_rows on table_rewrite execute function audit_guard.refuse_rewrite();
+    alter event trigger audit_watch_rows enable always;
+    alter event trigger audit_watch_fences enable always;
+    alter event trigger audit_watch_drops enable always;
   exception when insufficient_privilege then
     raise notice 'No event triggers on the fences: only a superuser may make them';
   end

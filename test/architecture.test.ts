@@ -24,7 +24,7 @@ const filesWith = (pattern: RegExp, of = sources): string[] =>
     .sort();
 
 describe("the log's table", () => {
-  it("is one, with three beside it: for changed fields, for keys, and for what is declared", () => {
+  it("is one, with three beside it: for changed fields, for keys, and for what is declared, and those of the fence", () => {
     const tables = sources.flatMap(({ code }) =>
       [...code.matchAll(/\b(?:from|join|into|update|table|truncate)\s+(?:only\s+)?(audit\.\w+)\b(?!\()/gi)].map(
         ([, table]) => table,
@@ -35,11 +35,16 @@ describe("the log's table", () => {
       "audit.entry",
       "audit.entry_field",
       "audit.entry_key",
+      "audit.fence",
+      "audit.fence_judged",
+      "audit.fence_mode",
+      "audit.fence_policy",
+      "audit.fence_standing",
     ]);
   });
 
   it("is written in one place; what else inserts there takes it back", () => {
-    expect(filesWith(/insert\s+into\s+audit\./i)).toEqual([
+    expect(filesWith(/insert\s+into\s+audit\.(?!fence)/i)).toEqual([
       // The places of entries that may be sent twice.
       "src/audit/entry-key.ts",
       "src/audit/insert-entries.ts",
@@ -53,6 +58,8 @@ describe("the log's table", () => {
 
   it("is read by the log's readers alone", () => {
     expect(filesWith(/(?<!delete\s)\b(?:from|join)\s+audit\.entry/i)).toEqual([
+      // The entries of its own transaction, inside the database.
+      "src/audit/fence/fence-function.ts",
       "src/audit/read/entry-row.ts",
       "src/audit/read/statements.ts",
       // Whether the DEFAULT partition holds any.
@@ -61,7 +68,7 @@ describe("the log's table", () => {
   });
 
   it("is changed and deleted from by nothing but the attacks that have to fail", () => {
-    const attacks = /\b(?:update\s+audit\.|delete\s+from\s+audit\.|truncate\s+(?:table\s+)?audit\.)/i;
+    const attacks = /\b(?:update\s+audit\.(?!fence)|delete\s+from\s+audit\.(?!fence)|truncate\s+(?:table\s+)?audit\.)/i;
     expect(filesWith(attacks)).toEqual(["src/audit/self-check.ts"]);
   });
 });

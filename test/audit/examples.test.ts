@@ -4,7 +4,7 @@ import { EntitySchema } from "typeorm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as framework from "../../src/audit/index.js";
 import { compileExamples, documentedExports, runnableExample } from "../support/examples.js";
-import { createDatabase, type TestDatabase } from "../support/postgres.js";
+import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { createRuntime, type TestRuntime } from "../support/runtime.js";
 
 const exported = documentedExports("src/audit/index.ts");
@@ -95,6 +95,10 @@ describe("the framework's documentation", () => {
 
   beforeAll(async () => {
     database = await createDatabase();
+    await query(
+      database.adminUrl,
+      "create table app.door (tenant_id text, id uuid, code text, primary key (tenant_id, id))",
+    );
     runtime = await createRuntime(database, [doorEntity as never], [door]);
   });
   afterAll(async () => {

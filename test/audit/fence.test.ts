@@ -342,8 +342,8 @@ describe("policies of another version", () => {
     await provision(thing, 0);
     await query(
       database.adminUrl,
-      `alter event trigger audit_keep_fences disable; alter table app.thing enable trigger audit_fence;
-       alter event trigger audit_keep_fences enable always`,
+      `alter event trigger audit_watch_fences disable; alter table app.thing enable trigger audit_fence;
+       alter event trigger audit_watch_fences enable always`,
     );
     expect(await findings(thing as never)).toEqual([
       "The fence of app.thing is broken: a trigger is gone, off, or another. " +

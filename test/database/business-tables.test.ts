@@ -10,7 +10,7 @@ afterAll(() => database.drop());
 
 test("a new row's two times are one", async () => {
   const rows = await query(
-    database.apiUrl,
+    database.adminUrl,
     `insert into app.device (tenant_id, serial_number, name) values ('acme', 'times', 'Bin')
      returning created_at = updated_at as one, status, last_seen_at`,
   );
@@ -24,12 +24,12 @@ test.each([
   ["provisioning_secret = 'changed'", true],
 ])("a device's update of %s is dated: %s", async (assignment, dated) => {
   await query(
-    database.apiUrl,
+    database.adminUrl,
     `insert into app.device (tenant_id, serial_number, name, updated_at) values ('acme', $1, 'Bin', '2020-01-01')`,
     [assignment],
   );
   const rows = await query(
-    database.apiUrl,
+    database.adminUrl,
     `update app.device set ${assignment} where serial_number = $1
      returning updated_at > '2020-01-01' as dated, updated_at <= clock_timestamp() as past`,
     [assignment],
@@ -86,7 +86,7 @@ test.each([
   ["1000000000000", "succeeded"],
   ["1000000000001", "23514 group_budget_spend_limit"],
 ])("a budget of %s micros: %s", async (micros, outcome) => {
-  await session(database.apiUrl, async (client) => {
+  await session(database.adminUrl, async (client) => {
     const group = `insert into app."group" (tenant_id, name) values ('acme', 'g') returning tenant_id, id`;
     const sql = `with g as (${group}) insert into app.group_budget select tenant_id, id, $1 from g`;
     expect(await outcomeOf(client, sql, [micros])).toBe(outcome);
@@ -94,7 +94,7 @@ test.each([
 });
 
 test("a group with a budget can't go before its budget, nor a chat before its children", async () => {
-  const outcomes = await session(database.apiUrl, async (client) => {
+  const outcomes = await session(database.adminUrl, async (client) => {
     await client.query(`
       begin;
       with g as (insert into app."group" (tenant_id, name) values ('bound', 'g') returning tenant_id, id)

@@ -163,7 +163,7 @@ describe("the fence can't be taken away unseen", () => {
     `create or replace function audit_guard.fence_device() returns trigger language plpgsql as 'begin return null; end'`,
     `alter function audit_guard.fence_device() security invoker`,
     `drop function audit_guard.fence_device() cascade`,
-    `drop event trigger audit_keep_fences`,
+    `drop event trigger audit_watch_fences`,
     `delete from audit.fence`,
     `select audit_guard.change_in_bulk('app.device', 'delete from app.device', 'why not')`,
     `select audit_guard.lift_fence('app.device')`,

@@ -1,4 +1,3 @@
-import "reflect-metadata";
 import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
@@ -6,11 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
-import { openDatabases } from "../../src/database.js";
 import { startEmbeddedPostgres } from "../../src/embedded-postgres.js";
-import { features } from "../../src/features.js";
 import { migrate } from "../../src/migrate.js";
-import { provisionFences } from "../../src/provision/fences.js";
+import { fence } from "./fence.js";
 import { type Login, query, urlOf } from "./postgres.js";
 
 /**
@@ -31,6 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     undo.push(() => dropDatabases(adminUrl, template));
     await query(adminUrl, `CREATE DATABASE ${template}`);
     await migrate(urlOf(adminUrl, template));
+    // Most tests start a server without the migrating login.
     await fence(urlOf(adminUrl, template));
     made.push(...(await roleNames(adminUrl)).filter((role) => !rolesBefore.includes(role)));
     // Whoever is connected to a template keeps it from being cloned.
@@ -44,20 +42,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
   } catch (error) {
     await teardown();
     throw error;
-  }
-}
-
-/** As a start with the migrating login does it: most tests start a server without one. */
-async function fence(templateUrl: string): Promise<void> {
-  const databases = await openDatabases(
-    { apiUrl: templateUrl, readerUrl: templateUrl },
-    { entities: features.flatMap(({ entities }) => [...entities]), onError: () => undefined },
-  );
-  try {
-    const resources = features.flatMap((feature) => [...feature.resources]);
-    await provisionFences(templateUrl, resources, databases.write, 0);
-  } finally {
-    await databases.close();
   }
 }
 

@@ -10,6 +10,7 @@ import { locateBinaries } from "../../src/embedded-postgres/binaries.js";
 import { type Postmaster, startPostmaster, stopPostmaster } from "../../src/embedded-postgres/postmaster.js";
 import { startEmbeddedPostgres } from "../../src/embedded-postgres.js";
 import { migrate } from "../../src/migrate.js";
+import { fence } from "./fence.js";
 import { query, type TestDatabase, urlOf } from "./postgres.js";
 import { until } from "./until.js";
 
@@ -35,6 +36,7 @@ export async function startReplicated(delaySeconds: number): Promise<ReplicatedD
     const primary = await startEmbeddedPostgres({ dataDir: join(folder, "primary") });
     undo.push(() => primary.stop());
     await migrate(primary.url);
+    await fence(primary.url);
     const name = new URL(primary.url).pathname.slice(1);
     const [apiUrl, readerUrl] = [
       await loginUrl(primary.url, name, "app_api"),

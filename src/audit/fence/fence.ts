@@ -7,7 +7,12 @@ import { labelExpression } from "./label-expression.js";
 import { canonicalColumn } from "./canonical.js";
 import { identifier } from "./sql.js";
 
-/** The SQLSTATE of a commit that the fence refuses. */
+/**
+ * The SQLSTATE of a commit that the fence refuses, for want of a true entry of what was changed.
+ *
+ * @example
+ * FENCE_REFUSED; // "QL001"
+ */
 export const FENCE_REFUSED = "QL001";
 
 /** A field policy as the database calls it. */

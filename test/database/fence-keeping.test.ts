@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createDatabase, query, type TestDatabase, urlOf } from "../support/postgres.js";
-import { outcomeOf, outcomeOfAttempt, session } from "./support/session.js";
+import { named, outcomeOf, outcomeOfAttempt, session } from "./support/session.js";
 
 const login = { user: `test_fence_${randomBytes(4).toString("hex")}`, password: randomBytes(18).toString("hex") };
 
@@ -225,7 +225,7 @@ describe("a change in bulk", () => {
   test("is one entry that says what, why, by whom and how many, and nothing else is let through", async () => {
     const last = await lastEntry();
     const statement = "update app.device set name = 'new' where tenant_id = 'bulk'";
-    const rows = await session(`${database.adminUrl}?application_name=migration`, async (client) => {
+    const rows = await session(named(database.adminUrl, "migration"), async (client) => {
       await client.query("begin");
       const result = await client.query("select audit_guard.change_in_bulk('app.device', $1, $2) as rows", [
         statement,

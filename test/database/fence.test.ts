@@ -3,7 +3,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { insertEntry } from "./support/entry.js";
-import { outcomeOf, session } from "./support/session.js";
+import { named, outcomeOf, session } from "./support/session.js";
 
 const REFUSED = "QL001 fence";
 
@@ -428,7 +428,7 @@ describe("who isn't the API", () => {
 
   test("is recorded by the database: who, from where, with what, and what changed", async () => {
     const ids = await devices(1);
-    await session(`${database.adminUrl}?application_name=by-hand`, async (client) => {
+    await session(named(database.adminUrl, "by-hand"), async (client) => {
       await client.query("begin");
       await client.query(rename, [of(ids), "b"]);
       await client.query("update app.device set provisioning_secret = 'seen by nobody', name = 'c' where id = $1", ids);

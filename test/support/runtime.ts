@@ -67,7 +67,7 @@ export async function createRuntime(
     entities: [...entities] as never,
     onError: (error) => unforeseen.push(error),
   });
-  await provisionFences(database.adminUrl, resources, databases.write, 0);
+  await fenceThere(database, resources, databases);
   const registry = new Registry(resources, databases.write);
   databases.write.subscribers.push(new AuditSubscriber(registry, observer));
   const refusals = new RefusalLog(databases.refusals, observer);
@@ -89,6 +89,18 @@ export async function createRuntime(
     },
     close: () => databases.close(),
   };
+}
+
+/** A schema that is only looked at needs no tables. */
+async function fenceThere(database: TestDatabase, resources: readonly AuditedResource[], { write }: Databases) {
+  const paths = resources.map(({ entity }) => write.getMetadata(entity).tablePath);
+  const found = await query<{ is: boolean }>(
+    database.adminUrl,
+    "select to_regclass(path) is not null as is from unnest($1::text[]) with ordinality as it (path, place) order by place",
+    [paths],
+  );
+  const there = resources.filter((_, index) => found[index]?.is);
+  await provisionFences(database.adminUrl, there, write, 0);
 }
 
 export const entryRows = (database: TestDatabase, requestId: string): Promise<EntryRow[]> =>

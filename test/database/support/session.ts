@@ -12,6 +12,13 @@ export async function session<T>(url: string, work: (client: pg.Client) => Promi
   }
 }
 
+/** The URL of a session that calls itself so. */
+export function named(url: string, applicationName: string): string {
+  const result = new URL(url);
+  result.searchParams.set("application_name", applicationName);
+  return result.href;
+}
+
 /** The SQLSTATE that refuses a statement, its constraint behind a space where there is one, or "succeeded". */
 export async function outcomeOf(client: pg.ClientBase, sql: string, params: unknown[] = []): Promise<string> {
   try {

@@ -22,8 +22,8 @@ export interface BenchCluster {
   /** Also holds the key that the tokens are signed with. */
   readonly folder: string;
   readonly adminUrl: string;
-  /** Makes a migrated database. */
-  database(name: string): Promise<BenchDatabase>;
+  /** Makes a migrated database without a fence, or a copy of one that nobody is connected to. */
+  database(name: string, template?: string): Promise<BenchDatabase>;
   /** Ends the server and removes the folder. */
   remove(): Promise<void>;
 }
@@ -59,8 +59,8 @@ export async function startCluster(): Promise<BenchCluster> {
       postmaster: Number.parseInt(pidFile, 10),
       folder,
       adminUrl: server.url,
-      database: async (name) => {
-        await run(server.url, `create database ${name} template ${TEMPLATE}`);
+      database: async (name, template = TEMPLATE) => {
+        await run(server.url, `create database "${name}" template ${template}`);
         const url = (login?: Login) => urlOf(server.url, name, login);
         return { name, adminUrl: url(), apiUrl: url(api), readerUrl: url(reader) };
       },

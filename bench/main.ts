@@ -21,8 +21,8 @@ const { values: options } = parseArgs({
 if (![undefined, "write", "read"].includes(options.only)) throw new Error("--only takes write or read.");
 
 const writeOptions = options.quick
-  ? { alternations: 3, stretches: 2, requests: 100, warmUp: 500 }
-  : { alternations: 11, stretches: 8, requests: 150, warmUp: 4_000 };
+  ? { alternations: 3, stretches: 2, requests: 100, warmUp: 500, entries: 50_000 }
+  : { alternations: 11, stretches: 8, requests: 150, warmUp: 4_000, entries: 5_000_000 };
 const readOptions = options.quick
   ? { alternations: 3, repeats: 2, sizes: [10_000, 50_000] as const }
   : { alternations: 11, repeats: 5, sizes: [10_000, 1_000_000] as const };

@@ -1,5 +1,14 @@
 /** How a server answers mutations. */
-export const arms = ["audited", "keyed", "bare", "trigger", "statement"] as const;
+export const arms = [
+  "audited",
+  "unfenced",
+  "filled",
+  "filledUnfenced",
+  "keyed",
+  "bare",
+  "trigger",
+  "statement",
+] as const;
 export type Arm = (typeof arms)[number];
 
 /** What a bench's server is started with. */

@@ -25,11 +25,11 @@ export async function seedLog(database: BenchDatabase, entries: number): Promise
         const to = Math.min(from + BATCH, entries);
         await client.query("select bench.make_entries($1, $2, $3)", [from, to - 1, entries]);
         done += to - from;
-        if (done % 100_000 < BATCH) progress(`reads: ${String(done)} of ${String(entries)} entries`);
+        if (done % 100_000 < BATCH) progress(`log: ${String(done)} of ${String(entries)} entries`);
       }
     });
   await Promise.all(Array.from({ length: SESSIONS }, load));
-  progress(`reads: vacuum and analyze`);
+  progress(`log: vacuum and analyze`);
   await run(database.adminUrl, "vacuum analyze", "checkpoint");
 }
 

@@ -1,10 +1,15 @@
 import { rowsOf, run, type BenchCluster, type BenchDatabase } from "../cluster.js";
+import { seedLog } from "../read/seed-log.js";
+import { fence } from "./fence.js";
 import { ApiProcess } from "../api/api-process.js";
 import type { Arm } from "../api/settings.js";
 
 /** What each way of answering a mutation is called in the tables. */
 export const armNames: Readonly<Record<Arm, string>> = {
   audited: "audited",
+  unfenced: "audited, without the fence",
+  filled: "audited, a full log",
+  filledUnfenced: "audited, a full log, without the fence",
   keyed: "audited, the log's primary keys its only indexes",
   bare: "1. same wrapper, no changes, no entry",
   trigger: "2. that, and a full-row jsonb trigger",
@@ -27,10 +32,21 @@ export interface Row {
 export const TENANTS = ["north", "east", "south", "west"] as const;
 const ROWS_A_TENANT = 500;
 
+const FULL = "bench_full";
+const isFull = (arm: Arm): boolean => arm === "filled" || arm === "filledUnfenced";
+const isFenced = (arm: Arm): boolean => arm === "audited" || arm === "filled" || arm === "keyed";
+
+/** Makes the database that the arms with a full log are copies of. */
+export async function fillLog(cluster: BenchCluster, entries: number): Promise<void> {
+  await seedLog(await cluster.database(FULL), entries);
+}
+
 /** Makes a database with rows of its own for the arm, and starts its server. */
 export async function startArm(cluster: BenchCluster, arm: Arm): Promise<ArmServer> {
-  const database = await cluster.database(arm);
+  const database = await cluster.database(arm, isFull(arm) ? FULL : undefined);
   await run(database.adminUrl, ...businessRows);
+  // Behind the rows, which would leave an entry each.
+  if (isFenced(arm)) await fence(database);
   if (arm === "trigger") await run(database.adminUrl, ...historyTrigger);
   if (arm === "keyed") await dropIndexes(database);
   await run(database.adminUrl, "vacuum analyze");

@@ -4,7 +4,7 @@ import { ask } from "../load.js";
 import { arms, type Arm } from "../api/settings.js";
 import { shuffled } from "../statistics.js";
 import { tokenMaker } from "../tokens.js";
-import { startArm, TENANTS, type ArmServer } from "./arms.js";
+import { fillLog, startArm, TENANTS, type ArmServer } from "./arms.js";
 import { Stretches, type Sample } from "./measure.js";
 import { mutations, RequestMaker, type MeasuredMutation } from "./mutations.js";
 
@@ -14,6 +14,8 @@ export interface WriteOptions {
   readonly stretches: number;
   readonly requests: number;
   readonly warmUp: number;
+  /** How many entries a full log has. */
+  readonly entries: number;
 }
 
 export interface ArmResult {
@@ -38,6 +40,8 @@ export async function compareWrites(cluster: BenchCluster, options: WriteOptions
   const maker = new RequestMaker(tokens);
   const servers: ArmServer[] = [];
   try {
+    progress("writes: filling a log");
+    await fillLog(cluster, options.entries);
     for (const arm of arms) {
       progress(`writes: starting ${arm}`);
       servers.push(await startArm(cluster, arm));

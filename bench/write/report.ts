@@ -30,6 +30,8 @@ const pairs: readonly (readonly [Arm, Arm])[] = [
   ["audited", "bare"],
   ["audited", "trigger"],
   ["audited", "statement"],
+  ["audited", "unfenced"],
+  ["filled", "filledUnfenced"],
   ["audited", "keyed"],
   ["keyed", "bare"],
 ];

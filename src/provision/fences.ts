@@ -2,7 +2,7 @@ import { fencesOf } from "../audit/fence/fence.js";
 import { installFences } from "../audit/fence/install.js";
 import type { AuditedResource } from "../audit/index.js";
 import type { DataSource } from "typeorm";
-import { provisionError } from "./error.js";
+import { provisionError, ProvisionError } from "./error.js";
 import { codeOf, connectTo } from "./inspect.js";
 
 /**
@@ -23,6 +23,7 @@ export async function provisionFences(
     try {
       return await installFences(client, fences, graceSeconds);
     } catch (cause) {
+      if (codeOf(cause) === "55P03") throw busy(cause);
       if (codeOf(cause) !== "42501") throw cause;
       const message = cause instanceof Error ? cause.message : "";
       const problem = `The migrating login may not make the fences of the audited tables (${message}).`;
@@ -30,4 +31,10 @@ export async function provisionFences(
       throw provisionError({ problem, remedy, sql: [] }, cause);
     }
   });
+}
+
+function busy(cause: unknown): ProvisionError {
+  const problem = "The fences of the audited tables can't be made: others hold locks on the tables for too long.";
+  const remedy = "See pg_locks and pg_stat_activity for who, and start again.";
+  return new ProvisionError([{ problem, remedy, sql: [] }], 69, { cause });
 }

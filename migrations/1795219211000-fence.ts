@@ -191,54 +191,9 @@ const modes = `
   end
   $$`;
 
-// A type's first policies are no change of any.
 const policies = `
-  create function audit_guard.note_policy() returns trigger
-  language plpgsql security definer set search_path = pg_catalog, pg_temp
-  as $$
-  begin
-    perform audit_guard.write_entry('$platform', 'field_policy',
-      case when tg_op = 'DELETE' then old.resource_type || '.' || old.field else new.resource_type || '.' || new.field end,
-      null, case tg_op when 'INSERT' then 'CREATE' when 'UPDATE' then 'UPDATE' else 'DELETE' end,
-      jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('field', 'policy',
-        'op', case tg_op when 'INSERT' then 'ADD' when 'UPDATE' then 'REPLACE' else 'REMOVE' end,
-        'old', case when tg_op <> 'INSERT' then old.policy end, 'new', case when tg_op <> 'DELETE' then new.policy end))),
-      null);
-    return null;
-  end
-  $$;
-
-  create function audit_guard.note_new_policies() returns trigger
-  language plpgsql security definer set search_path = pg_catalog, pg_temp
-  as $$
-  declare
-    made record;
-  begin
-    for made in
-      select * from fresh
-      where exists (
-        select from audit.fence_policy known
-        where known.resource_type = fresh.resource_type
-          and not exists (
-            select from fresh other where (other.resource_type, other.field) = (known.resource_type, known.field)
-          )
-      )
-    loop
-      perform audit_guard.write_entry('$platform', 'field_policy', made.resource_type || '.' || made.field, null, 'CREATE',
-        jsonb_build_array(jsonb_build_object('field', 'policy', 'op', 'ADD', 'new', made.policy)), null);
-    end loop;
-    return null;
-  end
-  $$;
-
-  create trigger note_policy after update or delete on audit.fence_policy
-    for each row execute function audit_guard.note_policy();
-  create trigger note_new_policies after insert on audit.fence_policy referencing new table as fresh
-    for each statement execute function audit_guard.note_new_policies();
   create trigger refuse_truncate before truncate on audit.fence_policy
     for each statement execute function audit_guard.refuse_change();
-  alter table audit.fence_policy enable always trigger note_policy;
-  alter table audit.fence_policy enable always trigger note_new_policies;
   alter table audit.fence_policy enable always trigger refuse_truncate`;
 
 const judgement = `
@@ -518,6 +473,6 @@ const dropAll = `
     audit_guard.note_judged(oid, text, text, tid), audit_guard.unproven(text, text, text, jsonb, text[], bigint),
     audit_guard.has_value(jsonb, text, jsonb, boolean, bytea), audit_guard.as_set(jsonb), audit_guard.refuses(name);
   drop table audit.fence_judged, audit.fence, audit.fence_standing, audit.fence_policy, audit.fence_mode;
-  drop function audit_guard.note_new_policies(), audit_guard.note_policy(), audit_guard.note_mode(),
+  drop function audit_guard.note_mode(),
     audit_guard.write_entry(text, text, text, text, text, jsonb, text), audit_guard.within_bounds(jsonb, bytea),
     audit_guard.salts(integer)`;

@@ -307,20 +307,6 @@ describe("policies of another version", () => {
     expect(await outcome(sql, [{ field: "note", op: "REPLACE", new: "b" }])).toBe("succeeded");
   });
 
-  it("leave an entry for each field whose policy changes, on the platform's log", async () => {
-    const [before] = await query(database.adminUrl, "select max(id::text) as id from audit.entry");
-    await provision(wide, 0);
-    await provision(wide, 0);
-    const sql = `select resource_id, event_type, actor_type, changes from audit.entry
-      where tenant_id = '$platform' and resource_type = 'field_policy' and id > $1 order by resource_id`;
-    const entry = { event_type: "field_policy.updated", actor_type: "DATABASE" };
-    const change = { field: "policy", op: "REPLACE" };
-    expect(await query(database.adminUrl, sql, [before?.["id"]])).toEqual([
-      { ...entry, resource_id: "thing.name", changes: [{ ...change, old: "track", new: "secret" }] },
-      { ...entry, resource_id: "thing.seen", changes: [{ ...change, old: "ignore", new: "track" }] },
-    ]);
-  });
-
   it("keep a process that may not change them from starting where they ask for less, and only then", async () => {
     expect(await findings(thing as never)).toEqual([]);
     expect(await findings(narrow)).toEqual([

@@ -166,6 +166,7 @@ const refused: [what: string, steps: Steps, end?: string][] = [
   [
     "a write behind a check that was passed",
     async (client, ids) => {
+      await client.query(rename, [of(ids), "x"]);
       await client.query(rename, [of(ids), "b"]);
       await client.query("update app.device set last_seen_at = now() where id = $1", [of(ids)]);
       await tell(client, of(ids), [renamed("Bin", "b")]);

@@ -20,6 +20,8 @@ export { EmbeddedPostgresError } from "./embedded-postgres/error.js";
 export interface EmbeddedPostgresOptions {
   /** Holds the cluster, its password and its log; made where it is missing. One running process a folder. */
   dataDir: string;
+  /** Where it listens; on any port that is free unless it is said. */
+  port?: number;
   log?: (message: string) => void;
 }
 
@@ -49,7 +51,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o755 });
     lock = await takeFolderLock(join(dataDir, "postgres.lock"), (holder) => inUse(dataDir, holder));
-    return await start(dataDir, lock, options.log ?? (() => undefined));
+    return await start(dataDir, lock, options);
   } catch (error) {
     await lock?.release();
     throw asEmbeddedPostgresError(error, dataDir);
@@ -69,13 +71,14 @@ function inUse(dataDir: string, holder: string): EmbeddedPostgresError {
   return new EmbeddedPostgresError("in-use", `${dataDir} is in use by ${holder}: ${remedy}.`);
 }
 
-async function start(dataDir: string, lock: FolderLock, log: (message: string) => void): Promise<EmbeddedPostgres> {
+async function start(dataDir: string, lock: FolderLock, options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const log = options.log ?? (() => undefined);
   const folder = join(dataDir, "postgres");
   const password = await readOrMakePassword(join(dataDir, "postgres-password"), folder);
   const place = { folder, password, logFile: join(dataDir, "postgres.log") };
   const left = await findRunning(place);
   if (left) log(`reusing the PostgreSQL that already runs on ${folder} (process ${left.pid})`);
-  const postmaster = left ?? (await startOn(place, dataDir, log));
+  const postmaster = left ?? (await startOn(place, dataDir, options.port, log));
   try {
     const version = await prepareDatabase(superuserUrl(postmaster.port, password, "postgres"));
     const url = superuserUrl(postmaster.port, password, database);
@@ -87,12 +90,17 @@ async function start(dataDir: string, lock: FolderLock, log: (message: string) =
   }
 }
 
-async function startOn(place: ClusterPlace, dataDir: string, log: (message: string) => void): Promise<Postmaster> {
+async function startOn(
+  place: ClusterPlace,
+  dataDir: string,
+  port: number | undefined,
+  log: (message: string) => void,
+): Promise<Postmaster> {
   const binaries = await locateBinaries();
   const account = await chooseAccount(dataDir, place.folder, binaries);
   if (await makeCluster(place.folder, place.password, account, binaries))
     log(`made a PostgreSQL cluster in ${place.folder}`);
-  const postmaster = await startPostmaster(place, account, binaries);
+  const postmaster = await startPostmaster(place, account, binaries, port);
   log(`PostgreSQL runs on ${place.folder} (process ${postmaster.pid}, port ${postmaster.port})`);
   return postmaster;
 }

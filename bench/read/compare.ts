@@ -1,7 +1,7 @@
 import { progress } from "../progress.js";
 import type { BenchCluster } from "../cluster.js";
 import { ascending, percentile, ratios, shuffled, spread, type Spread } from "../statistics.js";
-import { tokenMaker } from "../tokens.js";
+import { tokenMaker } from "../../scratch/tokens.js";
 import { GREATEST, readCases, type ReadCase } from "./cases.js";
 import { LogServer } from "./log-server.js";
 

@@ -3,7 +3,7 @@ import { rowsOf, type BenchCluster } from "../cluster.js";
 import { ask } from "../load.js";
 import { arms, type Arm } from "../api/settings.js";
 import { shuffled } from "../statistics.js";
-import { tokenMaker } from "../tokens.js";
+import { tokenMaker } from "../../scratch/tokens.js";
 import { fillLog, startArm, TENANTS, type ArmServer } from "./arms.js";
 import { Stretches, type Sample } from "./measure.js";
 import { mutations, RequestMaker, type MeasuredMutation } from "./mutations.js";

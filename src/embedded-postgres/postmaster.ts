@@ -61,11 +61,19 @@ export async function findRunning(place: ClusterPlace): Promise<Postmaster | und
   throw notAnswering(place.folder, pid, problem);
 }
 
-/** Starts a server on a free port and waits until it answers; tries again where the port was taken meanwhile. */
-export async function startPostmaster(place: ClusterPlace, account: Account, binaries: Binaries): Promise<Postmaster> {
+/**
+ * Starts a server and waits until it answers, on a free port unless one is given; tries again where the port was taken
+ * meanwhile.
+ */
+export async function startPostmaster(
+  place: ClusterPlace,
+  account: Account,
+  binaries: Binaries,
+  wanted?: number,
+): Promise<Postmaster> {
   const orphansEnd = performance.now() + leftBehindDeadline;
   for (let attempt = 1; ;) {
-    const port = await freePort();
+    const port = wanted ?? (await freePort());
     const ended = await launch(place, account, binaries, port);
     if (typeof ended === "object") return ended;
     // Left by a postmaster that was killed: its children notice within moments.

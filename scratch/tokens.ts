@@ -1,7 +1,7 @@
 import { ensureDevelopmentKey, mintDevelopmentToken } from "../src/auth/development-key.js";
 import type { Role } from "../src/auth.js";
 
-/** Mints tokens that the bench's servers verify, for a day. */
+/** Mints tokens that servers on this folder's key verify, for a day. */
 export async function tokenMaker(
   folder: string,
 ): Promise<(subject: string, tenantId: string | null, role: Role) => Promise<string>> {
@@ -9,7 +9,7 @@ export async function tokenMaker(
   return (subject, tenantId, role) =>
     mintDevelopmentToken(key, {
       subject,
-      name: `${subject} of the bench`,
+      name: `Sample ${subject}`,
       tenantId,
       roles: [role],
       clientId: null,

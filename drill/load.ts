@@ -1,9 +1,9 @@
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ScratchCluster, type ClusterOptions, type ScratchDatabase } from "../scratch/cluster.js";
 import { rowsOf } from "../scratch/sql.js";
 import { tokenMaker } from "../scratch/tokens.js";
 import type { ApiSettings } from "./api.js";
+import { deploy } from "./deployment.js";
 import type { DrillGround } from "./drill.js";
 import { Random } from "./random.js";
 import { installWitness } from "./witness.js";
@@ -30,13 +30,12 @@ export async function prepareLoad(
   progress("starting a PostgreSQL of its own");
   const cluster = await ScratchCluster.start({ purpose: "drill", settings });
   cleanup.add(() => cluster.remove());
-  const database = await cluster.database("drilled");
+  const { database, settings: apiSettings } = await deploy(cluster, "drilled");
   await installWitness(database.adminUrl);
   const random = new Random(seed);
   const mint = await tokenMaker(cluster.folder);
   const writers = new Writers({ count: CLIENTS, tenants: TENANTS, random: random.fork(), mint });
-  const folder = join(cluster.folder, "api");
-  return { cluster, database, settings: { database, folder, keyFolder: cluster.folder }, writers, random };
+  return { cluster, database, settings: apiSettings, writers, random };
 }
 
 /** Waits until nothing of the API's is left in the database: what it had sent has been done or undone. */

@@ -3,14 +3,16 @@ import { parseArgs } from "node:util";
 import { table } from "../scratch/table.js";
 import { progressOf } from "../scratch/progress.js";
 import { Cleanup } from "./cleanup.js";
+import { attack } from "./attack.js";
 import { crash } from "./crash.js";
+import { escape } from "./escape.js";
 import { outage } from "./outage.js";
 import type { Drill, DrillOptions } from "./drill.js";
 
 /** sysexits.h: EX_USAGE. */
 const USAGE = 64;
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-const drills: readonly Drill[] = [crash, outage];
+const drills: readonly Drill[] = [crash, outage, attack, escape];
 
 const help = `npm run drill -- NAME [--seed NUMBER] [--kills NUMBER] [--quick]
 

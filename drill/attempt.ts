@@ -34,6 +34,9 @@ export interface Attempt extends Wish {
   /** Which run of the API it was sent to, from 0. */
   readonly run: number;
   readonly client: number;
+  /** Milliseconds of this process's clock: before it was sent, and after its answer was there. */
+  readonly sent: number;
+  readonly ended: number;
   /** Null where no answer came, or no whole one. */
   readonly told: Told | null;
 }
@@ -47,8 +50,10 @@ const DEADLINE = 60_000;
  */
 export async function attempt(origin: string, wish: Wish, sender: { run: number; client: number }): Promise<Attempt> {
   const requestId = randomUUID();
+  const sent = performance.now();
   const answer = await send(origin, wish, requestId);
-  return { ...wish, ...sender, requestId, told: answer === null ? null : told.parse(JSON.parse(answer)) };
+  const ended = performance.now();
+  return { ...wish, ...sender, requestId, sent, ended, told: answer === null ? null : told.parse(JSON.parse(answer)) };
 }
 
 async function send(origin: string, { query, input, token }: Wish, requestId: string): Promise<string | null> {

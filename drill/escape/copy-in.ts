@@ -9,7 +9,6 @@ interface CopyConnection extends pg.Connection {
 /** Sends `COPY … FROM STDIN` with its lines, as psql's `\copy` does. */
 export function copyIn(client: pg.Client, statement: string, lines: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    let refusal: Error | undefined;
     const copy = {
       submit: (connection: pg.Connection) => {
         connection.query(statement);
@@ -18,15 +17,11 @@ export function copyIn(client: pg.Client, statement: string, lines: readonly str
         connection.sendCopyFromChunk(Buffer.from(lines.map((line) => `${line}\n`).join("")));
         connection.endCopyFrom();
       },
-      handleError: (error: Error) => {
-        refusal = error;
-        // An error of the connection's own comes without a ReadyForQuery behind it.
-        if (!("code" in error)) reject(error);
-      },
+      // What was refused isn't told of its end as well.
+      handleError: reject,
       handleCommandComplete: () => undefined,
       handleReadyForQuery: () => {
-        if (refusal) reject(refusal);
-        else resolve();
+        resolve();
       },
     };
     client.query(copy);

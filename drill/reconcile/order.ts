@@ -3,49 +3,48 @@ import type { LoggedEntry } from "../log.js";
 import type { Evidence } from "../reconcile.js";
 import { groupBy } from "../values.js";
 
+interface Placed {
+  readonly attempt: Attempt;
+  readonly entry: LoggedEntry;
+}
+
 /**
- * Whether the log has things in the order in which they were: what one client did one after the other has rising numbers,
- * and rising ids where both were written at once or both later; what was written later has its times in order.
+ * Whether the log has things in the order in which they were. Where an operation was answered before another was sent, it
+ * has the smaller number in their session, and the smaller id, if both were written at once or both later. What went on
+ * at the same time has no order.
  */
 export function judgeOrder({ entries, attempts }: Pick<Evidence, "entries" | "attempts">): string[] {
-  const first = new Map<string, LoggedEntry>();
-  for (const entry of entries) {
-    const known = first.get(entry.clientRequestId ?? "");
-    if (!known) first.set(entry.clientRequestId ?? "", entry);
-  }
-  const byClient = groupBy(attempts, ({ client, run, tenantId }) => `${String(client)} ${String(run)} ${tenantId}`);
-  return [
-    ...[...byClient.values()].flatMap((its) => judgeClient(its, first)),
-    ...[...groupBy(entries, ({ sessionId }) => sessionId ?? "").values()].flatMap(judgeClaims),
-  ];
+  const requests = new Map(attempts.map((attempt) => [attempt.requestId, attempt]));
+  const placed = entries.flatMap((entry): Placed[] => {
+    const attempt = requests.get(entry.clientRequestId ?? "");
+    return attempt?.told && entry.ordinal === 0 ? [{ attempt, entry }] : [];
+  });
+  return [...groupBy(placed, ({ entry }) => entry.sessionId ?? "").values()].flatMap((its) => {
+    const byNumber = its.toSorted((left, right) => numberOf(left) - numberOf(right));
+    const [later, atOnce] = [true, false].map((isLater) =>
+      its.filter(({ entry }) => (entry.claimedAt !== null) === isLater),
+    );
+    return [
+      ...judge(byNumber, "number"),
+      ...judge(atOnce ?? [], "entry"),
+      ...judge(later ?? [], "entry written later"),
+    ];
+  });
 }
 
-function judgeClient(attempts: readonly Attempt[], first: ReadonlyMap<string, LoggedEntry>): string[] {
-  const problems: string[] = [];
-  const last: { number: bigint; ids: Map<boolean, string> } = { number: -1n, ids: new Map() };
-  for (const { requestId, told } of attempts) {
-    const [report] = told?.extensions.audit ?? [];
-    const entry = first.get(requestId);
-    if (!report || !entry) continue;
-    const number = BigInt(report.sequenceNumber);
-    if (number <= last.number) problems.push(`${requestId} has number ${String(number)} after ${String(last.number)}`);
-    const later = entry.claimedAt !== null;
-    const before = last.ids.get(later);
-    if (before !== undefined && entry.id <= before)
-      problems.push(`${requestId} has entry ${entry.id}, and what its client did before has ${before}`);
-    last.number = number;
-    last.ids.set(later, entry.id);
-  }
-  return problems;
-}
+const numberOf = ({ entry }: Placed): number => Number(entry.sequenceNumber ?? -1);
 
-function judgeClaims(entries: readonly LoggedEntry[]): string[] {
+/** None may have been answered before one was sent that stands before it. */
+function judge(inOrder: readonly Placed[], what: string): string[] {
   const problems: string[] = [];
-  let last = "";
-  for (const { id, claimedAt } of entries) {
-    if (claimedAt === null) continue;
-    if (claimedAt < last) problems.push(`entry ${id} is of ${claimedAt}, and the one written before it of ${last}`);
-    last = claimedAt;
+  let last: Placed | undefined;
+  for (const each of inOrder) {
+    if (last && each.attempt.ended < last.attempt.sent)
+      problems.push(
+        `${each.attempt.requestId} was answered before ${last.attempt.requestId} was sent, and has the later ${what}: ` +
+          `${String(numberOf(each))}, ${each.entry.id} against ${String(numberOf(last))}, ${last.entry.id}`,
+      );
+    if (!last || each.attempt.sent > last.attempt.sent) last = each;
   }
   return problems;
 }

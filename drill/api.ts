@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ScratchDatabase } from "../scratch/cluster.js";
 import { developmentTokenSettings, ensureDevelopmentKey } from "../src/auth/development-key.js";
 
-const program = fileURLToPath(new URL("../src/main.js", import.meta.url));
+/** Built, whether this file itself is or not. */
+const folder = fileURLToPath(new URL("..", import.meta.url));
+const program = join(basename(folder) === "dist" ? folder : join(folder, "dist"), "src", "main.js");
 const READY_DEADLINE = 60_000;
 const STOP_DEADLINE = 15_000;
 const SAID_LENGTH = 4_000;

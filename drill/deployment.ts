@@ -63,6 +63,7 @@ export async function leaveEntries({ settings }: Deployment, api: Api): Promise<
   await send("updateDevice", { id: device, name: "Sensor, renamed" });
   await send("createDevice", { serialNumber: "SN-1", name: "taken" });
   await send("createDevice", { serialNumber: "SN-2", name: "refused" }, member);
+  await send("createDevice", { serialNumber: "SN-4", name: "Sensor, left alone" });
   await send("deleteDevice", { id: await send("createDevice", { serialNumber: "SN-3", name: "Sensor, gone" }) });
   const chat = await send("createChat", { title: "Plans" });
   await send("createChat", { title: "Plans, below", parentChatId: chat });

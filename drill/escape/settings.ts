@@ -1,5 +1,5 @@
-import pg from "pg";
-import { rowsOf } from "../../scratch/sql.js";
+import type pg from "pg";
+import { rowsOf, withClient } from "../../scratch/sql.js";
 import { escapers, statements, type Line, type LineGround } from "./line.js";
 
 interface Setting {
@@ -55,14 +55,14 @@ export const sessionTricks: readonly Line[] = [
 ];
 
 /** Superusers' settings too: whoever may not set one is refused. */
-async function setAll({ client, adminUrl }: LineGround): Promise<string> {
+async function setAll({ url, adminUrl }: LineGround): Promise<string> {
   const settings = await rowsOf<Setting & Record<string, unknown>>(
     adminUrl,
     `select name, vartype, setting, enumvals, min_val as min, max_val as max from pg_settings
      where context in ('user', 'superuser') order by name`,
   );
   const tries = settings.flatMap((setting) => valuesOf(setting).map((value) => [setting.name, value] as const));
-  return `${String(settings.length)} settings: ${await tryEach(client, tries)}`;
+  return `${String(settings.length)} settings: ${await tryEach(url, tries)}`;
 }
 
 function valuesOf({ vartype, setting, enumvals, min, max }: Setting): readonly string[] {
@@ -78,7 +78,7 @@ const guesses = ["audit", "auditql", "audit_guard", "fence", "app"].flatMap((pre
   ),
 );
 
-async function setCustom({ client, adminUrl }: LineGround): Promise<string> {
+async function setCustom({ url, adminUrl }: LineGround): Promise<string> {
   const read = await rowsOf<{ name: string }>(
     adminUrl,
     `select distinct found[1] as name from pg_proc, regexp_matches(pg_get_functiondef(pg_proc.oid),
@@ -88,22 +88,35 @@ async function setCustom({ client, adminUrl }: LineGround): Promise<string> {
   const names = [...new Set([...read.map(({ name }) => name), ...guesses])];
   const values = ["on", "off", "1", "*", "record", "postgres"];
   const tries = names.flatMap((name) => values.map((value) => [name, value] as const));
-  return `${String(names.length)} settings: ${await tryEach(client, tries)}`;
+  return `${String(names.length)} settings: ${await tryEach(url, tries)}`;
 }
 
-/** Each in a transaction of its own, with a change of its own. */
-async function tryEach(client: pg.Client, tries: readonly (readonly [name: string, value: string])[]): Promise<string> {
+/** Each in a transaction of its own, with a change of its own; on a connection anew where a setting ended the last. */
+async function tryEach(url: string, tries: readonly (readonly [name: string, value: string])[]): Promise<string> {
   let refused = 0;
-  for (const [place, [name, value]] of tries.entries())
-    try {
-      await client.query("begin");
-      await client.query("select set_config($1, $2, true)", [name, value]);
-      await client.query(rename(`escaped ${String(place)}`));
-      await client.query("commit");
-    } catch (error) {
-      if (!(error instanceof pg.DatabaseError)) throw error;
-      refused++;
-      await client.query("rollback");
-    }
+  for (let next = 0; next < tries.length;)
+    await withClient(url, async (client) => {
+      for (let isOpen = true; isOpen && next < tries.length; next++) {
+        const [name = "", value = ""] = tries[next] ?? [];
+        if (await tryOne(client, name, value, `escaped ${String(next)}`)) continue;
+        refused++;
+        isOpen = await client.query("rollback").then(
+          () => true,
+          () => false,
+        );
+      }
+    });
   return `${String(tries.length)} tries, ${String(refused)} refused`;
+}
+
+async function tryOne(client: pg.Client, setting: string, value: string, name: string): Promise<boolean> {
+  try {
+    await client.query("begin");
+    await client.query("select set_config($1, $2, true)", [setting, value]);
+    await client.query(rename(name));
+    await client.query("commit");
+    return true;
+  } catch {
+    return false;
+  }
 }

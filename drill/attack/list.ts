@@ -34,7 +34,7 @@ export function attacks(partition: string, login: string): readonly Attack[] {
     of("D1", `update app.log set reason = 'x'`),
     of("D1", `delete from audit.entry`),
     of("D1", `delete from audit.entry where false`),
-    of("D1", `delete from ${partition} where id = (select max(id) from ${partition})`),
+    of("D1", `delete from ${partition} where id = (select id from ${partition} order by id desc limit 1)`),
     of("D1", `delete from app.log`),
     of("D1", `with gone as (delete from audit.entry returning 1) select count(*) from gone`),
     of("D1", `insert into audit.entry (tenant_id) values ('x') on conflict (tenant_id, id) do update set reason = 'x'`),

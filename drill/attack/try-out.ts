@@ -75,7 +75,8 @@ async function judge({ attacker, before, late, adminUrl, apiUrl }: Done): Promis
   if (harm.length === 0) {
     const untrue = await untrueStamps(adminUrl, fresh, new URL(attacker.url("any")).username);
     if (untrue === 0) return { outcome: "recorded", how: "an entry of now, with the writer's login" };
-    return { outcome: "LOST", how: `${String(untrue)} new entries with another time, transaction or login` };
+    const how = "a new entry that says another time, transaction or login than was";
+    return { outcome: attacker.isAdministrator ? "detectable only by sealing" : "LOST", how };
   }
   if (!attacker.isAdministrator) return { outcome: "LOST", how: harm.join(", ") };
   const found = await withClient(apiUrl, selfCheck).catch(() => ["the log can't be looked at"]);

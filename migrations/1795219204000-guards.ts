@@ -127,6 +127,19 @@ const functions = `
   end
   $$;
 
+  -- Changed fields are listed by admit alone, as audit_guard: not even the table's owner adds any.
+  create function audit_guard.refuse_stranger() returns trigger
+  language plpgsql
+  as $$
+  begin
+    if current_user operator(pg_catalog.<>) 'audit_guard' then
+      raise exception '% on %.% refused: it follows from the entries alone', tg_op, tg_table_schema, tg_table_name
+        using errcode = 'insufficient_privilege', hint = 'Add an entry.';
+    end if;
+    return new;
+  end
+  $$;
+
   revoke all on all functions in schema audit_guard from public`;
 
 const guardStatements = `
@@ -155,15 +168,19 @@ const triggers = `
     for each row execute function audit_guard.refuse_change();
   create trigger admit before insert on audit.entry
     for each row execute function audit_guard.admit();
+  create trigger refuse_stranger before insert on audit.entry_field
+    for each row execute function audit_guard.refuse_stranger();
   alter table audit.entry enable always trigger refuse_row;
   alter table audit.entry_field enable always trigger refuse_row;
   alter table audit.entry_key enable always trigger refuse_row;
   alter table audit.entry enable always trigger admit;
+  alter table audit.entry_field enable always trigger refuse_stranger;
   select audit_guard.guard_statements('audit.entry'), audit_guard.guard_statements('audit.entry_field'),
     audit_guard.guard_statements('audit.entry_key')`;
 
 const dropTriggers = `
   drop trigger admit on audit.entry;
+  drop trigger refuse_stranger on audit.entry_field;
   drop trigger refuse_row on audit.entry;
   drop trigger refuse_row on audit.entry_field;
   drop trigger refuse_row on audit.entry_key;
@@ -176,4 +193,4 @@ const dropTriggers = `
 
 const dropFunctions = `
   drop function audit_guard.guard_statements(regclass), audit_guard.admit(), audit_guard.broken_rule(audit.entry),
-    audit_guard.refuse_change()`;
+    audit_guard.refuse_stranger(), audit_guard.refuse_change()`;

@@ -149,7 +149,8 @@ const guards = `
     (null, 'refuse_row', 1 + 2 + 8 + 16, 'refuse_change', 'BEFORE UPDATE OR DELETE', 'ROW'),
     (null, 'refuse_statement', 2 + 8 + 16, 'refuse_change', 'BEFORE UPDATE OR DELETE', 'STATEMENT'),
     (null, 'refuse_truncate', 2 + 32, 'refuse_change', 'BEFORE TRUNCATE', 'STATEMENT'),
-    ('entry', 'admit', 1 + 2 + 4, 'admit', 'BEFORE INSERT', 'ROW')
+    ('entry', 'admit', 1 + 2 + 4, 'admit', 'BEFORE INSERT', 'ROW'),
+    ('entry_field', 'refuse_stranger', 1 + 2 + 4, 'refuse_stranger', 'BEFORE INSERT', 'ROW')
   )`;
 
 const isGuard = `

@@ -70,6 +70,7 @@ const attacks = (): string[] => [
   `truncate audit.entry_field`,
   `update audit.entry_field set field = 'x' where false`,
   `delete from audit.entry_field`,
+  `insert into audit.entry_field (tenant_id, field, id) values ('acme', 'name', audit.new_id())`,
   `insert into audit.entry (tenant_id) values ('acme') on conflict (tenant_id, id) do update set reason = 'x'`,
   `merge into audit.entry using (values (1)) as one (n) on true when matched then update set reason = 'x'`,
   `merge into audit.entry using (values (1)) as one (n) on true when matched then delete`,

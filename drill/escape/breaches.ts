@@ -82,6 +82,12 @@ export const breaches: readonly Line[] = [
     breach,
   ),
   statements(
+    "lift_fence, the documented way, then UPDATE",
+    escapers,
+    [`select audit_guard.lift_fence('app.device')`, rename],
+    breach,
+  ),
+  statements(
     "change_in_bulk, the documented way",
     escapers,
     [

@@ -5,11 +5,13 @@ import type { Halt } from "../scratch/cluster.js";
 import { rowsOf, run as runSql } from "../scratch/sql.js";
 import { table } from "../scratch/table.js";
 import { Api } from "./api.js";
+import type { Attempt } from "./attempt.js";
 import type { Drill, DrillGround, DrillReport } from "./drill.js";
 import { CLIENTS, prepareLoad, quiet, type LoadGround } from "./load.js";
 import { evidenceOf, judge } from "./reconcile.js";
 import { judgeOrder } from "./reconcile/order.js";
 import { reconciled, reportOf } from "./report.js";
+import { groupBy } from "./values.js";
 
 type Fault = Halt | "read-only";
 
@@ -122,7 +124,7 @@ async function reportOn(
       ["clients that write all the time", CLIENTS],
       ["operations sent", counts.attempts],
       ["answered", counts.answered],
-      ["… of which with an error", attempts.filter(({ told }) => told !== null && told.errors.length > 0).length],
+      ...errorsByCode(attempts),
       ["unanswered", counts.unanswered],
       ["entries", counts.entries],
       ["… of which written after the database's return", later?.count ?? 0],
@@ -139,6 +141,11 @@ async function reportOn(
     ],
   );
   return { text: `${roundsTable(rounds)}\n\n${text}`, losses };
+}
+
+function errorsByCode(attempts: readonly Attempt[]): [string, number][] {
+  const codes = attempts.flatMap(({ told }) => told?.errors[0]?.extensions?.code ?? []);
+  return [...groupBy(codes, (code) => code)].map(([code, its]) => [`… of which ${code}`, its.length]);
 }
 
 function roundsTable(rounds: readonly Round[]): string {

@@ -22,7 +22,8 @@ const faults: Readonly<Record<Fault, string>> = {
   "read-only": "restarted as a standby, which only reads, then promoted",
 };
 const RECOVERY_DEADLINE = 40_000;
-const READY_DEADLINE = 60_000;
+/** Without anything that moves. */
+const READY_DEADLINE = 30_000;
 
 export const outage: Drill = {
   name: "outage",
@@ -47,9 +48,9 @@ async function run(ground: DrillGround): Promise<DrillReport> {
   load.writers.aim({ origin: api.origin, run: 0 });
   const rounds: Round[] = [];
   for (let number = 0; number < count; number++) rounds.push(await breakOnce(ground, load, number));
-  ground.progress("waiting until the API says that it is ready");
-  const notReady = await untilReady(api);
   await load.writers.stop();
+  ground.progress("waiting until the API says that it is ready");
+  const notReady = await untilReady(api, load);
   const exitCode = await api.stop();
   ground.progress("reconciling rows, entries and answers");
   await quiet(load);
@@ -94,15 +95,26 @@ async function demote(dataFolder: string): Promise<void> {
   await chown(file, uid, gid);
 }
 
-/** What `/readyz` says in the end where that isn't `ready`. */
-async function untilReady({ origin }: Api): Promise<string | null> {
-  const end = performance.now() + READY_DEADLINE;
+/** What `/readyz` says in the end where that isn't `ready`; while entries still come, there is no end. */
+async function untilReady({ origin }: Api, { database }: LoadGround): Promise<string | null> {
+  let last = { entries: 0, at: performance.now() };
   for (;;) {
     const said = await fetch(`${origin}/readyz`).then((response) => response.text());
     if ((JSON.parse(said) as { status?: unknown }).status === "ready") return null;
-    if (performance.now() > end) return said;
+    const entries = await writtenLater(database.adminUrl);
+    if (entries > last.entries) last = { entries, at: performance.now() };
+    if (performance.now() - last.at > READY_DEADLINE) return said;
     await delay(200);
   }
+}
+
+/** How many entries were written later than what they tell of. */
+async function writtenLater(adminUrl: string): Promise<number> {
+  const [row] = await rowsOf<{ count: number }>(
+    adminUrl,
+    `select count(*)::int as count from audit.entry where claimed_at is not null`,
+  );
+  return row?.count ?? 0;
 }
 
 async function reportOn(
@@ -114,10 +126,7 @@ async function reportOn(
   const evidence = await evidenceOf(adminUrl, attempts);
   const found = judge(evidence);
   const { counts } = found;
-  const [later] = await rowsOf<{ count: number }>(
-    adminUrl,
-    `select count(*)::int as count from audit.entry where claimed_at is not null`,
-  );
+  const later = await writtenLater(adminUrl);
   const stuck = rounds.filter(({ recovery }) => recovery === null);
   const { text, losses } = reportOf(
     [
@@ -127,7 +136,7 @@ async function reportOn(
       ...errorsByCode(attempts),
       ["unanswered", counts.unanswered],
       ["entries", counts.entries],
-      ["… of which written after the database's return", later?.count ?? 0],
+      ["… of which written after the database's return", later],
       ["transactions that changed rows", counts.transactions],
       ["resources whose history was followed", counts.resources],
       ["numbers that sessions lack, of unanswered operations", counts.missingNumbers],

@@ -18,7 +18,7 @@ export interface WriterOptions {
 }
 
 /** In milliseconds: who is refused at once would else do nothing but ask again. */
-const LONGEST_PAUSE = 30;
+const LONGEST_PAUSE = 150;
 /** Who is refused is someone else each time, so that no two refusals are equal. */
 const SHARE_OF_INTRUDERS = 0.02;
 

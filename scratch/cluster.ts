@@ -158,7 +158,7 @@ export class ScratchCluster {
     const end = performance.now() + 20_000;
     for (;;)
       try {
-        await run(this.adminUrl, `create database ${name} template ${template}`);
+        await run(this.adminUrl, `create database "${name}" template ${template}`);
         return;
       } catch (error) {
         if (!(error instanceof pg.DatabaseError && error.code === "55006") || performance.now() > end) throw error;

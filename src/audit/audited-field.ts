@@ -10,8 +10,9 @@ import { isUuid, NIL_UUID } from "./uuid.js";
 /** How many ids one call may name. */
 const MAX_IDS = 100;
 
-/** A mutation that leaves entries, as its directives and its type describe it. */
+/** What leaves entries: a mutation, as its directives and its type describe it, or a piece of background work. */
 export interface AuditedField {
+  /** As the server's log and a developer's errors call it. */
   readonly name: string;
   readonly resource: AuditedResource;
   readonly actions: readonly ChangeAction[];
@@ -24,6 +25,8 @@ export interface AuditedField {
   /** Where in the arguments type-graphql's validation errors belong. */
   readonly errorPrefix: string;
   readonly roles: readonly string[] | null;
+  /** What a named row leaves that is the same after it, or is gone before and after: an entry or an error, or nothing. */
+  readonly unchanged: "recorded" | "skipped";
 }
 
 export function auditedField(
@@ -45,6 +48,7 @@ export function auditedField(
     returnsList: getNullableType(config.type) instanceof GraphQLList,
     errorPrefix: errorPrefixOf(config),
     roles: directives.requires?.roles ?? null,
+    unchanged: "recorded",
   };
 }
 

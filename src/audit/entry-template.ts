@@ -39,7 +39,7 @@ export class EntryTemplate {
 
   constructor(
     private readonly context: AuditContext,
-    private readonly operation: string,
+    private readonly operation: string | null,
     readonly place: SequencePlace,
   ) {
     this.tenantId = tenantOf(context);

@@ -2,7 +2,7 @@ import { runAfterCommit, type AfterCommit } from "./after-commit.js";
 import { mutationContext, type AuditContext, type MutationContext } from "./context.js";
 import { tenantOf } from "./entry-template.js";
 import { rollBack } from "./end-transaction.js";
-import type { AuditRuntime } from "./apply-audit.js";
+import type { AuditRuntime } from "./audit-runtime.js";
 import { AuditScope } from "./scope.js";
 import { translateError } from "./translate-error.js";
 

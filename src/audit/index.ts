@@ -1,4 +1,11 @@
-export { applyAudit, type AuditRuntime } from "./apply-audit.js";
+export { applyAudit } from "./apply-audit.js";
+export type { AuditRuntime } from "./audit-runtime.js";
+export {
+  auditedOperation,
+  type BackgroundContext,
+  type BackgroundOperation,
+  type BackgroundResult,
+} from "./audited-operation.js";
 export type { AuditContext, Caller, MutationContext, OperationReport } from "./context.js";
 export {
   Audited,

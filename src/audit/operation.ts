@@ -5,7 +5,7 @@ import type { AuditedField } from "./audited-field.js";
 import { valueAt } from "./audited-field.js";
 import type { AfterCommit } from "./after-commit.js";
 import { mutationContext, type AuditContext, type MutationContext } from "./context.js";
-import type { ChangeAction } from "./entry.js";
+import type { Change, ChangeAction } from "./entry.js";
 import { commit, rollBack, type Committed } from "./end-transaction.js";
 import { AuditError, badUserInput, notFound, printable } from "./errors.js";
 import { afterLostCommit } from "./lost-commit.js";
@@ -110,7 +110,7 @@ export class Operation {
     const { ids } = this.progress;
     if (ids.length === 0) return new Map<string, Snapshot | null>();
     const reader = this.ground.registry.reader(this.field.resource);
-    const visibility = this.field.resource.visible(this.context.caller);
+    const visibility = this.#visibility();
     const found = await reader.read(runner, this.#tenantId, ids, visibility, lock);
     const missing = ids.filter((id) => !found.has(id));
     if (missing.length > 0 && this.field.actions.includes("CREATE")) {
@@ -129,10 +129,17 @@ export class Operation {
     for (const id of found.keys()) if (!ids.includes(id)) throw otherSpelling(this.field, id);
     const prior = new Map(ids.map((id) => [id, found.get(id) ?? null]));
     this.progress.prior = prior;
-    const gone = this.field.actions.includes("CREATE") ? undefined : ids.find((id) => !found.has(id));
+    const mayBeGone = this.field.actions.includes("CREATE") || this.field.unchanged === "skipped";
+    const gone = mayBeGone ? undefined : ids.find((id) => !found.has(id));
     if (gone !== undefined) throw notFound(this.field.resource.type, gone);
     for (const snapshot of found.values()) deepFreeze(snapshot.entity);
     return prior;
+  }
+
+  /** The system itself sees all of the tenant's; no token makes a caller the system. */
+  #visibility(): Visibility<object> {
+    const { caller } = this.context;
+    return caller.actor.type === "SYSTEM" ? "all" : this.field.resource.visible(caller);
   }
 
   async #refuseHidden(runner: QueryRunner, visibility: Visibility<object>, missing: readonly string[]): Promise<void> {
@@ -152,17 +159,19 @@ export class Operation {
     const after = await this.#readAfter(scope.runner, this.field.resource, ids);
     scope.transaction ??= transactionOf(after);
     if (this.field.idFrom === "arguments") this.#checkResultIds(result, ids);
-    const named = ids.map((id, ordinal): StagedEntry => {
+    const named = new Map<string, StagedEntry>();
+    for (const id of ids) {
       const [before, now] = [prior.get(id) ?? null, after.get(id) ?? null];
       if (this.field.idFrom === "result" && now === null)
         throw new Error(`${this.field.name} returned the id of a row that isn't there: return the one it created.`);
-      return { entry: this.#entry(id, ordinal, before, now), causedBy: null };
-    });
-    const caused = await this.#compareTouched(scope, ids);
+      const entry = this.#entry(id, named.size, before, now);
+      if (entry) named.set(id, { entry, causedBy: null });
+    }
+    const caused = await this.#compareTouched(scope, ids, [...named.keys()]);
     await this.#checkLapsed(scope, ids);
     const entities = ids.map((id) => (after.get(id) ?? prior.get(id))?.entity ?? null);
     const fresh = this.field.returnsList ? entities : (entities[0] ?? null);
-    return { response: this.field.returnsResource ? fresh : result, staged: [...named, ...caused] };
+    return { response: this.field.returnsResource ? fresh : result, staged: [...named.values(), ...caused] };
   }
 
   /** What can't be read again can't be told truly: it doesn't stand. */
@@ -176,8 +185,10 @@ export class Operation {
     }
   }
 
+  /** Null where nothing became of the row and the work passes over such. */
   #entry(id: string, ordinal: number, before: Snapshot | null, after: Snapshot | null) {
     const changes = changesBetween(this.field.resource, before, after);
+    if (this.field.unchanged === "skipped" && isUnchanged(before, after, changes)) return null;
     const action = this.#action(before, after);
     return this.template.success(this.field.resource, { id, before, after, action, changes, ordinal });
   }
@@ -186,12 +197,13 @@ export class Operation {
     const seen = actionBetween(before, after);
     if (seen !== null && this.field.actions.includes(seen)) return seen;
     throw new Error(
-      `${this.field.name} did ${seen ?? "nothing"} to a ${this.field.resource.type}, which its @audited doesn't declare: ` +
+      `${this.field.name} did ${seen ?? "nothing"} to a ${this.field.resource.type}, which it doesn't declare: ` +
         `declare the action, or mend the resolver.`,
     );
   }
 
-  async #compareTouched(scope: AuditScope, ids: readonly string[]): Promise<StagedEntry[]> {
+  /** @param recorded those of the named ids that leave an entry, in its order */
+  async #compareTouched(scope: AuditScope, ids: readonly string[], recorded: readonly string[]) {
     const named = new Set(ids.map((id) => `${this.field.resource.type}\n${id}`));
     const touched = scope.touched.filter(({ resource, id }) => !named.has(`${resource.type}\n${id}`));
     const staged: StagedEntry[] = [];
@@ -206,10 +218,11 @@ export class Operation {
         const now = after.get(id) ?? null;
         const changes = changesBetween(resource, before, now);
         const action = actionBetween(before, now);
-        if (action === null || (action === "UPDATE" && changes.length === 0)) continue;
-        const ordinal = ids.length + staged.length;
+        if (action === null || isUnchanged(before, now, changes)) continue;
+        const ordinal = recorded.length + staged.length;
         const entry = this.template.success(resource, { id, before, after: now, action, changes, ordinal });
-        staged.push({ entry, causedBy: Math.max(0, cause === null ? 0 : ids.indexOf(cause)) });
+        const causing = ids[cause === null ? 0 : Math.max(0, ids.indexOf(cause))] ?? "";
+        staged.push({ entry, causedBy: recorded.includes(causing) ? recorded.indexOf(causing) : null });
       }
     }
     return staged;
@@ -220,11 +233,7 @@ export class Operation {
     for (const { resource, id, prior } of scope.lapsed) {
       if (resource === this.field.resource && ids.includes(id)) continue;
       const now = (await this.#readAfter(scope.runner, resource, [id])).get(id) ?? null;
-      if (
-        actionBetween(prior, now) === actionBetween(prior, prior) &&
-        changesBetween(resource, prior, now).length === 0
-      )
-        continue;
+      if (isUnchanged(prior, now, changesBetween(resource, prior, now))) continue;
       throw new Error(`${resource.type} ${id} was touched in a savepoint that was rolled back: touch it once more.`);
     }
   }
@@ -264,6 +273,12 @@ interface LostCommit {
 function transactionOf(snapshots: ReadonlyMap<string, Snapshot | null>): TransactionMark | null {
   for (const snapshot of snapshots.values()) if (snapshot?.transaction) return snapshot.transaction;
   return null;
+}
+
+/** Whether nothing became of a row: it is as it was, or was never there. */
+function isUnchanged(before: Snapshot | null, after: Snapshot | null, changes: readonly Change[]): boolean {
+  const action = actionBetween(before, after);
+  return action === null || (action === "UPDATE" && changes.length === 0);
 }
 
 /** The column takes other spellings of an id than the one that it prints, by which alone its entries can be found. */

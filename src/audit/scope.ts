@@ -153,8 +153,11 @@ export class AuditScope {
   /** Refuses a statement that comes too late to be seen by the comparison, or that would cut the transaction short. */
   #allow(statement: string): void {
     if (this.phase === "opening" || this.phase === "ending") return;
-    if (this.phase === "sealed" && statement === "COMMIT") this.commitSent = true;
-    else if (this.phase === "sealed" && statement !== "ROLLBACK")
+    if (this.phase === "sealed" && statement === "COMMIT") {
+      if (!this.exempt && this.finish === null && this.staged?.length !== 0)
+        throw new Error("The entries weren't written: is the audit subscriber there, and only once?");
+      this.commitSent = true;
+    } else if (this.phase === "sealed" && statement !== "ROLLBACK")
       throw new Error("A statement after the operation's end: await all that the resolver begins.");
     if (this.phase === "resolving" && controlsTransaction.test(statement))
       throw new Error("The operation's own transaction is the wrapper's to end: leave that to it.");

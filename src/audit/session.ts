@@ -31,4 +31,18 @@ export class Sessions {
     }
     return { sessionId: session.id, sequenceNumber: session.next++ };
   }
+
+  /** A place that takes its number once somebody asks for it: what turns out to leave no entry leaves no gap either. */
+  whenAsked(tenantId: string): SequencePlace {
+    let taken: SequencePlace | undefined;
+    const place = (): SequencePlace => (taken ??= this.next(tenantId));
+    return {
+      get sessionId() {
+        return place().sessionId;
+      },
+      get sequenceNumber() {
+        return place().sequenceNumber;
+      },
+    };
+  }
 }

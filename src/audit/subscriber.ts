@@ -51,7 +51,8 @@ export class AuditSubscriber implements EntitySubscriberInterface {
     if (!scope || scope.depth > 1 || scope.exempt) return;
     if (scope.staged === null)
       throw new Error("The resolver committed the operation's own transaction: leave that to the wrapper.");
-    scope.finish = await this.#write(scope, scope.staged);
+    if (scope.staged.length > 0) scope.finish = await this.#write(scope, scope.staged);
+    else scope.entryIds = [];
   }
 
   afterTransactionCommit({ queryRunner }: TransactionCommitEvent): void {

@@ -10,6 +10,7 @@ import {
   type AuditContext,
   type AuditedResource,
   type AuditObserver,
+  type AuditRuntime,
 } from "../../src/audit/index.js";
 import { openDatabases, type Databases } from "../../src/database.js";
 import { provisionFences } from "../../src/provision/fences.js";
@@ -19,6 +20,8 @@ import { query, type TestDatabase } from "./postgres.js";
 export interface TestRuntime {
   readonly databases: Databases;
   readonly registry: Registry;
+  /** What schemas and background work run on. */
+  readonly audit: AuditRuntime;
   /** What no one foresaw, in order. */
   readonly unforeseen: unknown[];
   apply(schema: GraphQLSchema): GraphQLSchema;
@@ -73,11 +76,13 @@ export async function createRuntime(
   const refusals = new RefusalLog(databases.refusals, observer);
   const outcomes = databases.refusals;
   const ground = { dataSource: databases.write, readDataSource: databases.read, registry, outcomes };
+  const audit = { ...ground, sessions: new Sessions(), refusals, observer };
   return {
     databases,
     registry,
+    audit,
     unforeseen,
-    apply: (schema) => applyAudit(schema, { ...ground, sessions: new Sessions(), refusals, observer }),
+    apply: (schema) => applyAudit(schema, { ...audit, sessions: new Sessions() }),
     run: async (schema, source, roles = ["ADMIN"], variableValues = {}) => {
       const requestId = randomUUID();
       const contextValue = contextFor(databases, roles, requestId);

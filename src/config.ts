@@ -41,6 +41,8 @@ export interface Config {
   readonly logLevel: (typeof forms.logLevels)[number];
   /** How many octets may wait for the log while it can't be written. */
   readonly spoolMaxBytes: number;
+  /** After how many milliseconds without activity a chat is archived; null for never. */
+  readonly chatAutoArchiveAfter: number | null;
   /** Null, in development alone: the key made in `dataDir` is believed. */
   readonly tokens: TokenSettings | null;
 }
@@ -83,6 +85,8 @@ const expectations = {
   AUDIT_DENIED_PER_MINUTE: "a whole number from 1 to 1000000, such as 10",
   LOG_LEVEL: `one of ${forms.logLevels.join(", ")}, such as info`,
   AUDIT_SPOOL_MAX_BYTES: "a whole number of bytes from 8388608 to 1099511627776, such as 67108864",
+  CHAT_AUTO_ARCHIVE_AFTER:
+    "a duration of 1 second to 3650 days, such as 30d, 12h or P30D (months and years vary: give days)",
   JWT_ISSUER: "the iss of the tokens, such as https://id.example.com/",
   JWT_AUDIENCE: "the aud of the tokens, such as https://auditql.example.com/",
   JWT_ALGORITHMS: `a list from ${forms.signatureAlgorithms.join(", ")}, such as RS256,ES256`,
@@ -192,6 +196,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const logLevel = reader.read("LOG_LEVEL", forms.logLevel.default("info"));
   const deniedPerMinute = reader.read("AUDIT_DENIED_PER_MINUTE", forms.rate.prefault("10"));
   const spoolMaxBytes = reader.read("AUDIT_SPOOL_MAX_BYTES", forms.spoolBytes.prefault("67108864"));
+  const chatAutoArchiveAfter = reader.read("CHAT_AUTO_ARCHIVE_AFTER", forms.duration.optional()) ?? null;
   const exposed = environment === "production" || (host !== undefined && !forms.isLoopback(host));
   const named = exposed || tokenVariables.some((variable) => reader.has(variable));
   const tokens = named ? readTokenSettings(reader) : null;
@@ -219,6 +224,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     fenceGrace,
     trustedProxies,
     deniedPerMinute,
+    chatAutoArchiveAfter,
     logLevel,
     spoolMaxBytes,
     tokens,

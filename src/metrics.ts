@@ -76,6 +76,13 @@ export class Metrics {
     labelNames: ["code"],
     registers: this.#registers,
   });
+  /** `elsewhere` is a run that another process had begun. */
+  readonly jobRuns = new Counter({
+    name: "job_runs_total",
+    help: "Runs of background work.",
+    labelNames: ["job", "outcome"],
+    registers: this.#registers,
+  });
   readonly internalErrors = new Counter({
     name: "internal_errors_total",
     help: "Errors that no one foresaw.",

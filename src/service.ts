@@ -2,7 +2,14 @@ import "reflect-metadata";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { GraphQLSchema } from "graphql";
-import { applyAudit, AuditSubscriber, completeness, Registry, type AuditObserver } from "./audit/index.js";
+import {
+  applyAudit,
+  AuditSubscriber,
+  completeness,
+  Registry,
+  type AuditObserver,
+  type AuditRuntime,
+} from "./audit/index.js";
 import { directoryOf, vocabularyOf } from "./audit/directory.js";
 import { AuditLog } from "./audit/read/audit-log.js";
 import { fencesOf } from "./audit/fence/fence.js";
@@ -11,6 +18,7 @@ import { selfCheck } from "./audit/self-check.js";
 import { Replayer } from "./audit/spool/replayer.js";
 import type { Spool } from "./audit/spool/spool.js";
 import { createVerifier } from "./auth.js";
+import { BackgroundJob } from "./background-job.js";
 import { bannerOf } from "./banner.js";
 import type { Config } from "./config.js";
 import { openDatabases, type Databases } from "./database.js";
@@ -89,8 +97,9 @@ export async function startService(options: ServiceOptions): Promise<string> {
   shutdown.add("replay", () => replayer.stop());
   replayer.start();
   const readiness = readinessOf(options, databases, probes, provisioned.apiUrl, upkeep, { spool, replayer });
+  const runtime = runtimeOf(registry, databases, telemetry, keeping, spool);
   const server = await createApiServer({
-    schema: audited(schema, registry, databases, telemetry, keeping, spool),
+    schema: applyAudit(schema, runtime),
     verifier,
     manager: databases.read.manager,
     auditLog: auditLogOf(registry, schema, databases, log),
@@ -107,6 +116,7 @@ export async function startService(options: ServiceOptions): Promise<string> {
   });
   signal.throwIfAborted();
   const origin = await listen(server, config);
+  startJobs(options, runtime, metrics, provisioned.apiUrl);
   return bannerOf({ config, origin, schema, embedded, write: databases.write, apiUrl: provisioned.apiUrl });
 }
 
@@ -180,15 +190,15 @@ async function checkedSchema(
   return { schema, registry };
 }
 
-function audited(
-  schema: GraphQLSchema,
+/** What mutations and background work share: one run of the process has one session for each tenant. */
+function runtimeOf(
   registry: Registry,
   databases: Databases,
   observer: AuditObserver,
   { sessions, refusals, folds, access }: LogKeeping,
   spool: Spool,
-) {
-  return applyAudit(schema, {
+): AuditRuntime {
+  return {
     dataSource: databases.write,
     readDataSource: databases.read,
     registry,
@@ -199,7 +209,17 @@ function audited(
     access,
     spool,
     outcomes: databases.refusals,
-  });
+  };
+}
+
+/** Begins what the features do on their own; it ends before the server does. */
+function startJobs({ config, log, shutdown }: ServiceOptions, runtime: AuditRuntime, metrics: Metrics, apiUrl: string) {
+  const connection = connectionConfig(apiUrl, "auditql job");
+  for (const job of features.flatMap((feature) => feature.jobs?.(config) ?? [])) {
+    const background = new BackgroundJob({ job, runtime, connection, log, metrics });
+    shutdown.add(job.name, () => background.stop());
+    background.start();
+  }
 }
 
 function auditLogOf(registry: Registry, schema: GraphQLSchema, { reader, read }: Databases, log: Logger): AuditLog {

@@ -66,6 +66,7 @@ describe("loadConfig", () => {
       deniedPerMinute: 10,
       logLevel: "info",
       spoolMaxBytes: 67_108_864,
+      chatAutoArchiveAfter: null,
       tokens: null,
     });
   });
@@ -84,6 +85,7 @@ describe("loadConfig", () => {
       READ_DATABASE_URL: "postgres:///auditql?host=/var/run/postgresql",
       FENCE_GRACE: "0",
       TRUSTED_PROXIES: "loopback, 10.0.0.0/8,2001:db8::/32, 192.0.2.7",
+      CHAT_AUTO_ARCHIVE_AFTER: "30d",
       ...issuer,
       JWKS_URL: "https://id.example.com/keys",
       JWT_ALGORITHMS: "RS256, EdDSA",
@@ -103,6 +105,7 @@ describe("loadConfig", () => {
       deniedPerMinute: 25,
       logLevel: "warn",
       spoolMaxBytes: 8_388_608,
+      chatAutoArchiveAfter: 2_592_000_000,
       tokens: {
         issuer: "https://id.example.com/",
         audience: "auditql",
@@ -260,6 +263,46 @@ describe("loadConfig", () => {
   it.each(["-1", "65536", "4000.5", "0x10", "4e3", "port"])("refuses a port that is none: %s", (PORT) => {
     expect(problemsOf({ PORT })).toEqual([`PORT is ${JSON.stringify(PORT)}`]);
   });
+
+  it.each([
+    ["1s", 1_000],
+    ["90m", 5_400_000],
+    ["12h", 43_200_000],
+    ["30d", 2_592_000_000],
+    ["2w", 1_209_600_000],
+    ["P30D", 2_592_000_000],
+    ["P2W", 1_209_600_000],
+    ["PT36H", 129_600_000],
+    ["P1DT2H3M4S", 93_784_000],
+    ["P3650D", 315_360_000_000],
+  ])("reads a duration: %s", (CHAT_AUTO_ARCHIVE_AFTER, milliseconds) => {
+    expect(loadConfig({ CHAT_AUTO_ARCHIVE_AFTER }).chatAutoArchiveAfter).toBe(milliseconds);
+  });
+
+  it.each([
+    "0s",
+    "P0D",
+    "30",
+    "30 d",
+    "-30d",
+    "1.5h",
+    "30D",
+    "P",
+    "PT",
+    "P1DT",
+    "P1M",
+    "P1Y",
+    "p30d",
+    "P3651D",
+    "P1W2D",
+  ])(
+    "refuses a duration that is none, too short, too long or of a length that varies: %s",
+    (CHAT_AUTO_ARCHIVE_AFTER) => {
+      expect(problemsOf({ CHAT_AUTO_ARCHIVE_AFTER })).toEqual([
+        `CHAT_AUTO_ARCHIVE_AFTER is ${JSON.stringify(CHAT_AUTO_ARCHIVE_AFTER)}`,
+      ]);
+    },
+  );
 
   it.each(["127.1", "0", "http://localhost", "[::1]", "-a", "localhost:4000"])("refuses a host: %s", (HOST) => {
     expect(problemsOf({ HOST })).toEqual([`HOST is ${JSON.stringify(HOST)}`]);

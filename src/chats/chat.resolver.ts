@@ -1,9 +1,10 @@
-import { In, type EntityManager } from "typeorm";
+import { In } from "typeorm";
 import { Audited, notFound, Requires, type AuditContext, type MutationContext } from "../audit/index.js";
 import { Arg, Ctx, Field, ID, Int, Mutation, ObjectType, Query, Resolver } from "../graphql.js";
 import { keysetPage, PageInfo, type Page } from "../page.js";
 import { ownTenant } from "../tenant.js";
 import { given, uuidArgument } from "../validation.js";
+import { archiveRows } from "./archive-rows.js";
 import { ownSubject, requireOwn, visibleChats } from "./chat-access.js";
 import { chat } from "./chat.audit.js";
 import { Chat } from "./chat.entity.js";
@@ -66,7 +67,7 @@ export class ChatResolver {
     const { tenantId, id } = prior;
     const below = changes.archived === true ? await touchDescendants(context, [prior]) : [];
     if (Object.keys(changes).length > 0) await manager.update(Chat, { tenantId, id }, changes);
-    if (below.length > 0) await archive(manager, tenantId, below);
+    if (below.length > 0) await archiveRows(manager, tenantId, below);
     return prior;
   }
 
@@ -80,7 +81,7 @@ export class ChatResolver {
     const { manager, prior } = context;
     requireOwn(context, prior);
     const below = await touchDescendants(context, prior);
-    await archive(manager, ownTenant(context), [...prior.map(({ id }) => id), ...below]);
+    await archiveRows(manager, ownTenant(context), [...prior.map(({ id }) => id), ...below]);
     return prior;
   }
 
@@ -111,10 +112,6 @@ async function holdParent(context: MutationContext, id: string): Promise<void> {
   });
   if (!parent) throw notFound(chat.type, id);
   requireOwn(context, [parent]);
-}
-
-async function archive(manager: EntityManager, tenantId: string, ids: readonly string[]): Promise<void> {
-  await manager.update(Chat, { tenantId, id: In(ids), archived: false }, { archived: true });
 }
 
 /** What the input gives, as the table holds it: the set without doubles, sorted by code point as the log has it. */

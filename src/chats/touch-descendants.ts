@@ -1,5 +1,5 @@
 import type { EntityManager } from "typeorm";
-import { AuditError, type MutationContext } from "../audit/index.js";
+import { AuditError, type BackgroundContext } from "../audit/index.js";
 import { chat } from "./chat.audit.js";
 import type { Chat } from "./chat.entity.js";
 
@@ -16,7 +16,7 @@ const MAX_LOOKS = 8;
  * @throws AuditError LIMIT_EXCEEDED past a thousand chats in all; CONFLICT where others keep adding to them
  */
 export async function touchDescendants(
-  { manager, scope }: MutationContext,
+  { manager, scope }: Pick<BackgroundContext<Chat>, "manager" | "scope">,
   named: readonly Chat[],
 ): Promise<readonly string[]> {
   const ids = named.map(({ id }) => id);
@@ -48,7 +48,7 @@ interface Descendant {
 }
 
 /** Those below the named, as far as the limit and one further; a named one's own children count as its own alone. */
-function descendants(manager: EntityManager, tenantId: string, ids: readonly string[]): Promise<Descendant[]> {
+export function descendants(manager: EntityManager, tenantId: string, ids: readonly string[]): Promise<Descendant[]> {
   return manager.query<Descendant[]>(
     `with recursive below (id, cause) as (
        select named.id, named.id from unnest($2::uuid[]) as named (id)

@@ -154,3 +154,23 @@ export function readPublicKey(path: string): KeyObject | string {
   if (algorithmsOf(key).length > 0) return key;
   return "names a key other than RSA of at least 2048 bits, P-256, P-384, P-521 or Ed25519";
 }
+
+const seconds = { w: 604_800, d: 86_400, h: 3_600, m: 60, s: 1 } as const;
+const longestDuration = 3_650 * seconds.d;
+const isoDuration =
+  /^P(?=\d|T\d)(?:(\d{1,9})W|(?:(\d{1,9})D)?(?:T(?=\d)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?)$/;
+
+/** The seconds of `30d`, or of an ISO 8601 duration without months and years, whose lengths vary; NaN for other text. */
+function secondsOf(value: string): number {
+  const [, count, unit] = /^(\d{1,9})([wdhms])$/.exec(value) ?? [];
+  if (unit !== undefined) return Number(count) * seconds[unit as keyof typeof seconds];
+  const [whole, ...counts] = isoDuration.exec(value) ?? [];
+  if (whole === undefined) return Number.NaN;
+  return Object.values(seconds).reduce((sum, each, index) => sum + each * Number(counts[index] ?? 0), 0);
+}
+
+/** A duration of 1 second to 3,650 days, in milliseconds. */
+export const duration = z
+  .string()
+  .refine((value) => secondsOf(value) >= 1 && secondsOf(value) <= longestDuration, is)
+  .transform((value) => secondsOf(value) * 1_000);

@@ -54,11 +54,14 @@ describe("the start and the stop of the server", () => {
   });
 
   it("names every setting that is wrong at once, and exits with 78", async () => {
-    const env = { PORT: "seventy", LOG_LEVEL: "loud", JWT_AUDIENCE: undefined, TRUSTED_PROXIES: "somewhere" };
+    const env = {
+      ...{ PORT: "seventy", LOG_LEVEL: "loud", JWT_AUDIENCE: undefined, TRUSTED_PROXIES: "somewhere" },
+      CHAT_AUTO_ARCHIVE_AFTER: "P1M",
+    };
     const { exit, stdout, stderr } = await startInVain({ database, env });
     expect(exit).toEqual({ code: 78, signal: null });
     expect(stdout).toBe("");
-    expect(stderr).toMatch(/^4 settings are missing or wrong:\n/);
+    expect(stderr).toMatch(/^5 settings are missing or wrong:\n/);
     for (const variable of Object.keys(env)) expect(stderr).toMatch(new RegExp(`^ {2}${variable} .*; expected `, "m"));
   });
 

@@ -16,7 +16,7 @@ import { AuditScope } from "./scope.js";
 import type { AuditedResource, Visibility } from "./resource.js";
 import type { Snapshot } from "./snapshot.js";
 import type { TransactionMark } from "./transaction-mark.js";
-import { isSerializationFailure } from "./translate-error.js";
+import { isSerializationFailure, sqlState } from "./translate-error.js";
 import type { StagedEntry } from "./write-staged.js";
 
 /** What an operation runs on. */
@@ -180,6 +180,12 @@ export class Operation {
       return await this.ground.registry.reader(resource).read(runner, this.#tenantId, ids);
     } catch (cause) {
       if (isSerializationFailure(cause)) throw cause;
+      if (sqlState(cause) === "25P02")
+        throw new Error(
+          "A statement failed, and its error was swallowed: rethrow it, or try what may fail in a savepoint, " +
+            "`await manager.transaction(…)`.",
+          { cause },
+        );
       const message = "The state after the change can't be read for the log, so nothing was changed. Try again later.";
       throw new AuditError("AUDIT_UNAVAILABLE", message, { cause });
     }

@@ -152,14 +152,19 @@ export class AuditScope {
 
   /** Refuses a statement that comes too late to be seen by the comparison, or that would cut the transaction short. */
   #allow(statement: string): void {
-    if (this.phase === "opening" || this.phase === "ending") return;
+    if (this.phase === "opening") return;
+    // Behind the ROLLBACK it would stand on its own.
+    if (this.phase === "ending" && !/^ROLLBACK\b/.test(statement))
+      throw new Error(
+        "A statement after the operation failed: await all that the resolver begins, also where it throws.",
+      );
     if (this.phase === "sealed" && statement === "COMMIT") {
       if (!this.exempt && this.finish === null && this.staged?.length !== 0)
         throw new Error("The entries weren't written: is the audit subscriber there, and only once?");
       this.commitSent = true;
     } else if (this.phase === "sealed" && statement !== "ROLLBACK")
       throw new Error("A statement after the operation's end: await all that the resolver begins.");
-    if (this.phase === "resolving" && controlsTransaction.test(statement))
+    if (this.phase === "resolving" && (controlsTransaction.test(statement) || endsTransaction.test(statement)))
       throw new Error("The operation's own transaction is the wrapper's to end: leave that to it.");
   }
 
@@ -185,5 +190,8 @@ export class AuditScope {
 
 /** What ends the transaction that the entry is part of, or begins another. Savepoints are the resolver's own. */
 const controlsTransaction = /^\s*(?:begin|start|commit|end|abort|rollback(?!\s+to\b)|prepare\s+transaction)\b/i;
+
+/** The same behind another statement, but for what may stand in a function's body. */
+const endsTransaction = /;\s*(?:commit|abort|rollback(?!\s+to\b)|start\s+transaction|prepare\s+transaction)\b/i;
 
 const keyOf = (resource: AuditedResource<never> | AuditedResource, id: string): string => `${resource.type}\n${id}`;

@@ -89,7 +89,7 @@ export class Operation {
       const prior = await this.#lockPrior(runner, lock);
       scope.transaction = transactionOf(prior);
       scope.phase = "resolving";
-      const result = await this.resolve(this.#resolverContext(scope, prior));
+      const result = await whileConnected(runner, () => this.resolve(this.#resolverContext(scope, prior)));
       // What comes later would be in the row and not in the entry.
       scope.phase = "sealed";
       const { response, staged } = await this.#compare(scope, prior, result);
@@ -279,6 +279,24 @@ interface LostCommit {
 function transactionOf(snapshots: ReadonlyMap<string, Snapshot | null>): TransactionMark | null {
   for (const snapshot of snapshots.values()) if (snapshot?.transaction) return snapshot.transaction;
   return null;
+}
+
+/**
+ * Waits for the work as long as the connection lasts: the database ends one whose transaction does nothing for too long,
+ * and so work that would wait for ever.
+ */
+async function whileConnected(runner: QueryRunner, work: () => unknown): Promise<unknown> {
+  const client = (await runner.connect()) as PoolClient;
+  let lose: (error: Error) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => {
+    lose = reject;
+  });
+  client.once("error", lose);
+  try {
+    return await Promise.race([work(), lost]);
+  } finally {
+    client.off("error", lose);
+  }
 }
 
 /** Whether nothing became of a row: it is as it was, or was never there. */

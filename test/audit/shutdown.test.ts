@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { holdTransaction, untilBlocked } from "../support/client.js";
 import { readLog, type ReadEntry } from "../support/log.js";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
+import { startProxy } from "../support/proxy.js";
 import { type Answer, startServer, type TestServer } from "../support/server.js";
 import { until } from "../support/until.js";
 
@@ -29,14 +30,17 @@ afterEach(async () => {
   await database.drop();
 });
 
-/** Renames devices, a hundred calls at a time, each to a name of its own. What got no answer is null. */
-function renameAll(signal?: (call: number) => AbortSignal): Promise<(Answer<Record<string, unknown>> | null)[]> {
+/** Renames devices, a hundred calls at a time or as many as are asked, each to a name of its own. What got no answer is null. */
+function renameAll(
+  signal?: (call: number) => AbortSignal,
+  count = calls,
+): Promise<(Answer<Record<string, unknown>> | null)[]> {
   const rename = (call: number) => {
     const field = `updateDevice(input: { id: "${ids[call % devices]}", name: "${call + 1}" }) { name }`;
     const options = { token, ...(signal && { signal: signal(call) }) };
     return server.request(`mutation { ${field} }`, options).catch(() => null);
   };
-  return Promise.all(Array.from({ length: calls }, (_, call) => rename(call)));
+  return Promise.all(Array.from({ length: count }, (_, call) => rename(call)));
 }
 
 const namesOf = async (): Promise<Record<string, string>> =>
@@ -112,12 +116,16 @@ describe("a server that is stopped while a hundred mutations are under way", () 
 });
 
 describe("clients that go away", () => {
-  it("at any moment take no entry with them", async () => {
-    const answers = await renameAll((call) => AbortSignal.timeout(call));
+  it("at any moment, two hundred of them, take no entry with them", async () => {
+    const answers = await renameAll((call) => AbortSignal.timeout(call * 2), 200);
     expect(answers).toContain(null);
     await server.stop("SIGTERM");
     server = await startServer({ database });
-    const recorded = checkChains(await readLog(server, {}), await namesOf());
+    const entries = await readLog(server, {});
+    const recorded = checkChains(entries, await namesOf());
+    // Each that reached its resolver has one entry, committed or not.
+    const renames = entries.filter(({ operation }) => operation === "updateDevice");
+    expect(new Set(renames.map(({ sequenceNumber }) => sequenceNumber)).size).toBe(renames.length);
     expect(recorded).toEqual(expect.arrayContaining(told(answers)));
   });
 
@@ -137,6 +145,35 @@ describe("clients that go away", () => {
     });
     await untilQuiet();
     expect(checkChains(await readLog(server, {}), await namesOf()).length).toBeGreaterThanOrEqual(devices);
+  });
+});
+
+describe("a database that doesn't answer any more, and doesn't say so", () => {
+  it("doesn't keep the server from stopping in time", async () => {
+    await server.stop();
+    const proxy = await startProxy(database.adminUrl);
+    const env = { DATABASE_URL: proxy.through(database.apiUrl), READ_DATABASE_URL: proxy.through(database.readerUrl) };
+    server = await startServer({ database, env: { ...env, CHAT_AUTO_ARCHIVE_AFTER: "1s" } });
+    try {
+      // Connections of every kind, some idle and some in use.
+      await readLog(server, {});
+      await server.fetch("/readyz");
+      const holder = await holdTransaction(database);
+      await holder.sql("lock table audit.entry in share row exclusive mode");
+      const answers = renameAll();
+      await untilBlocked(database, 10);
+      proxy.stall();
+      const begun = performance.now();
+      expect(await server.stop("SIGTERM")).toEqual({ code: 0, signal: null });
+      expect(performance.now() - begun).toBeLessThan(10_000);
+      await holder.rollback();
+      expect(told(await answers)).toEqual([]);
+    } finally {
+      await proxy.stop();
+    }
+    await until(async () => (await activity()) === 0, { what: "the database has noticed", deadline: 10_000 });
+    server = await startServer({ database });
+    checkChains(await readLog(server, {}), await namesOf());
   });
 });
 

@@ -14,6 +14,8 @@ export interface Proxy {
   cut(): Promise<void>;
   /** Where new connections lead from now on: the host and port that the URL names. */
   lead(url: string): void;
+  /** Lets nothing through any more, and tells nobody: connections stay, and new ones get no answer. */
+  stall(): void;
   /** Lets connections through again. */
   mend(): Promise<void>;
   stop(): Promise<void>;
@@ -34,6 +36,7 @@ export async function startProxy(url: string): Promise<Proxy> {
   let target = new URL(url);
   const sockets = new Set<Socket>();
   let awaited: ((held: HeldCommit) => void) | null = null;
+  let isStalled = false;
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname);
     near.on("data", (data: Buffer) => {
@@ -51,6 +54,7 @@ export async function startProxy(url: string): Promise<Proxy> {
         other.destroy();
       });
     }
+    if (isStalled) for (const socket of [near, far]) socket.unpipe().pause();
   });
   const ownPort = await listen(server, 0);
   const cut = async (): Promise<void> => {
@@ -70,6 +74,10 @@ export async function startProxy(url: string): Promise<Proxy> {
     cut,
     lead: (other) => {
       target = new URL(other);
+    },
+    stall: () => {
+      isStalled = true;
+      for (const socket of sockets) socket.unpipe().pause();
     },
     mend: async () => {
       await listen(server, ownPort);

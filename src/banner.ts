@@ -23,6 +23,8 @@ export async function bannerOf(parts: BannerParts): Promise<string> {
   const lines = [
     ["database", await databaseOf(parts)],
     ["mutations", `${decisions.length}: ${decisions.length - exempt} audited, ${exempt} exempt`],
+    // There is no other mode, as /readyz says too.
+    ["auditing", "strict: no change is committed without its entry"],
     ["graphql", `${origin}/graphql`],
     ...(config.development && graphiqlIsInstalled() ? [["graphiql", `${origin}/graphiql`]] : []),
     ["health", `${origin}/healthz  ${origin}/readyz  ${origin}/metrics`],

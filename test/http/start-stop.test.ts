@@ -40,10 +40,11 @@ describe("the start and the stop of the server", () => {
       ),
     );
     expect(lines[2]).toBe("  mutations  13: 12 audited, 1 exempt");
-    expect(lines[3]).toBe(`  graphql    ${server.origin}/graphql`);
-    expect(lines[4]).toBe(`  health     ${server.origin}/healthz  ${server.origin}/readyz  ${server.origin}/metrics`);
-    expect(lines[5]).toBe(`  try        curl -s ${server.origin}/readyz`);
-    expect(lines.slice(6)).toEqual([`ready ${server.origin}/graphql`, ""]);
+    expect(lines[3]).toBe("  auditing   strict: no change is committed without its entry");
+    expect(lines[4]).toBe(`  graphql    ${server.origin}/graphql`);
+    expect(lines[5]).toBe(`  health     ${server.origin}/healthz  ${server.origin}/readyz  ${server.origin}/metrics`);
+    expect(lines[6]).toBe(`  try        curl -s ${server.origin}/readyz`);
+    expect(lines.slice(7)).toEqual([`ready ${server.origin}/graphql`, ""]);
     expect(server.stdout()).not.toContain(decodeURIComponent(new URL(database.apiUrl).password));
   });
 

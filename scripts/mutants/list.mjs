@@ -87,8 +87,8 @@ export const mutants = [
   {
     name: "what the caller may see is dropped",
     file: "src/audit/operation.ts",
-    find: "const visibility = this.field.resource.visible(this.context.caller);",
-    replace: 'const visibility = this.field.name === "" ? this.field.resource.visible(this.context.caller) : "all";',
+    find: 'return caller.actor.type === "SYSTEM" ? "all" : this.field.resource.visible(caller);',
+    replace: 'return caller.actor.type === "USER" ? "all" : this.field.resource.visible(caller);',
     tests: ["test/audit/permissions.test.ts"],
   },
   {
@@ -153,8 +153,29 @@ export const mutants = [
     tests: ["test/audit/spool-file.test.ts"],
   },
   {
+    name: "background work archives what it found, whatever has become of it",
+    file: "src/chats/auto-archive.ts",
+    find: "const due = await dueAmong(manager, tenantId, named, cutoff);",
+    replace: "const due = [...named, ...(await dueAmong(manager, tenantId, named, cutoff))];",
+    tests: ["test/chats/auto-archive.test.ts"],
+  },
+  {
+    name: "background work takes no lock",
+    file: "src/background-job.ts",
+    find: "select pg_try_advisory_lock(hashtextextended($1, 0)) as locked",
+    replace: "select hashtextextended($1, 0) is not null as locked",
+    tests: ["test/chats/auto-archive.test.ts"],
+  },
+  {
+    name: "a statement behind a failed operation is let through",
+    file: "src/audit/scope.ts",
+    find: 'if (this.phase === "ending" && !/^ROLLBACK',
+    replace: 'if (this.phase === "ending" && this.depth > 99 && !/^ROLLBACK',
+    tests: ["test/audit/mistakes.test.ts"],
+  },
+  {
     name: "control: the retries are one more",
-    file: "src/audit/apply-audit.ts",
+    file: "src/audit/audited-call.ts",
     find: "const MAX_TRIES = 4;",
     replace: "const MAX_TRIES = 5;",
     tests: ["test/audit/every-mutation.test.ts", "test/audit/races.test.ts", "test/audit/failures.test.ts"],

@@ -155,8 +155,11 @@ describe("chats without activity", () => {
     await holder.connect();
     await holder.query("select pg_advisory_lock(hashtextextended($1, 0))", [`auditql:${job}`]);
     const both = [await start(atOnce), await start(atOnce)];
-    await Promise.all(both.map((server) => untilRun(server, "elsewhere")));
+    const ended = async (server: TestServer) => (await runs(server, "ok")) + (await runs(server, "elsewhere"));
+    for (const server of both)
+      await until(async () => (await ended(server)) > 0, { what: "a run has ended", deadline });
     expect(await archived()).toEqual([]);
+    expect(await Promise.all(both.map((server) => runs(server, "ok")))).toEqual([0, 0]);
     await holder.end();
     await until(async () => (await archivedCount()) === 250, { what: "all are archived", deadline });
     await Promise.all(both.map((server) => untilRun(server, "ok")));

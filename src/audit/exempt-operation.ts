@@ -25,7 +25,7 @@ export async function exemptOperation(
     await runner.startTransaction();
     scope.phase = "resolving";
     const result = await resolve(mutationContext(context, scope, null, afterCommit));
-    scope.phase = "sealed";
+    scope.seal();
     await runner.commitTransaction();
     await runAfterCommit(runtime.observer, name, afterCommit);
     return result;

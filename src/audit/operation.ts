@@ -90,8 +90,7 @@ export class Operation {
       scope.transaction = transactionOf(prior);
       scope.phase = "resolving";
       const result = await whileConnected(runner, () => this.resolve(this.#resolverContext(scope, prior)));
-      // What comes later would be in the row and not in the entry.
-      scope.phase = "sealed";
+      scope.seal();
       const { response, staged } = await this.#compare(scope, prior, result);
       scope.staged = staged;
       lost.transaction = scope.transaction;

@@ -47,6 +47,8 @@ export class AuditScope {
   /** Who may send statements: the wrapper, the resolver, or nobody any more but for the end of the transaction. */
   phase: "opening" | "resolving" | "sealed" | "ending" = "opening";
 
+  /** Statements that were begun and haven't been answered. */
+  #underWay = 0;
   readonly #touched = new Map<string, Touched>();
   /** Touched in a savepoint that was rolled back. */
   readonly #lapsed = new Map<string, Touched>();
@@ -87,8 +89,20 @@ export class AuditScope {
     const query = runner.query.bind(runner);
     runner.query = (...statement: Parameters<QueryRunner["query"]>) => {
       this.#allow(statement[0]);
-      return this.finish && statement[0] === "COMMIT" ? this.finish() : query(...statement);
+      if (this.finish && statement[0] === "COMMIT") return this.finish();
+      this.#underWay += 1;
+      return query(...statement).finally(() => (this.#underWay -= 1));
     };
+  }
+
+  /**
+   * Ends the resolver's part: what comes later would be in the row and not in the entry. So would be what it began and
+   * didn't wait for, which may reach the database after the second look.
+   */
+  seal(): void {
+    if (this.#underWay > 0)
+      throw new Error("The resolver returned before its statements were done: await all that the resolver begins.");
+    this.phase = "sealed";
   }
 
   close(): void {

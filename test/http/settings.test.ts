@@ -18,6 +18,7 @@ const shown: Readonly<Record<string, string>> = {
   MIGRATION_DATABASE_URL: here,
   READ_DATABASE_URL: here,
   TRUSTED_PROXIES: "test/audit/identity.test.ts",
+  AUDIT_DENIED_PER_MINUTE: "test/audit/floods.test.ts",
   LOG_LEVEL: here,
   CHAT_AUTO_ARCHIVE_AFTER: "test/chats/auto-archive.test.ts",
   JWT_ISSUER: here,

@@ -17,7 +17,7 @@ export interface BackgroundJobOptions {
 /** The first run is soon, so that processes that live shortly do their share too. */
 const longestUntilFirst = 30_000;
 /** What is under way after that is cut off with its connection, and rolled back. */
-const stopDeadline = 1_000;
+const stopDeadline = 500;
 const outcomes = ["ok", "failed", "elsewhere"] as const;
 
 /**
@@ -41,7 +41,7 @@ export class BackgroundJob {
     this.#plan(Math.random() * Math.min(this.#options.job.interval, longestUntilFirst));
   }
 
-  /** Plans no more runs; one under way ends after its batch, which is waited for a second. */
+  /** Plans no more runs; one under way ends after its batch, which is waited for half a second. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     clearTimeout(this.#timer);

@@ -34,7 +34,7 @@ export interface Databases {
   readonly refusals: pg.Pool;
   /** For `auditLogs` and `auditEntry`: sees the tenants named in the transaction, and changes nothing. */
   readonly reader: pg.Pool;
-  /** Waits for connections in use, 5 seconds at most, and closes all. Asked again, it answers the same. */
+  /** Waits for connections in use, 2.5 seconds at most, and closes all. Asked again, it answers the same. */
   close(): Promise<void>;
 }
 
@@ -42,7 +42,8 @@ export interface Databases {
 const sizes: Readonly<Record<PoolName, number>> = { api: 10, read: 5, refusals: 2, reader: 8 };
 const idleDeadline = 5 * 60_000;
 const refusalDeadlines: Deadlines = { ...servingDeadlines, connect: 2_000 };
-const closeDeadline = 5_000;
+/** With the steps before it, within what a stop may take. */
+const closeDeadline = 2_500;
 const upkeepDeadline = 60_000;
 const readOnly: SessionSettings = { default_transaction_read_only: "on" };
 const readWrite: SessionSettings = { default_transaction_read_only: "off" };

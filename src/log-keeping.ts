@@ -41,7 +41,7 @@ interface KeepingOptions {
 }
 
 /** Together with the requests' own, within what a stop may take. */
-const closeDeadline = 2_000;
+const closeDeadline = 1_500;
 
 /** Takes over what a process before left, and plans what is written at the stop, before the connections close. */
 export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {

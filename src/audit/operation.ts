@@ -72,6 +72,9 @@ export class Operation {
       const { outcomes } = this.ground;
       const { transaction, prepared } = lost;
       if (!(error instanceof AuditError && error.outcomeUnknown && outcomes && transaction && prepared)) throw error;
+      // Nothing became of it either way.
+      if (prepared.staged.length === 0)
+        return { ...prepared, entryIds: [], complaint: null, afterCommit: this.#afterCommit };
       const place = { ...this.template.place, tenantId: this.#tenantId, ...transaction };
       const committed = await afterLostCommit(outcomes, place, prepared.staged, this.context.origin.requestId, error);
       return { ...prepared, ...committed, afterCommit: this.#afterCommit };

@@ -19,6 +19,7 @@ const shown: Readonly<Record<string, string>> = {
   READ_DATABASE_URL: here,
   TRUSTED_PROXIES: "test/audit/identity.test.ts",
   AUDIT_DENIED_PER_MINUTE: "test/audit/floods.test.ts",
+  AUDIT_SPOOL_MAX_BYTES: "test/audit/spool.test.ts",
   LOG_LEVEL: here,
   CHAT_AUTO_ARCHIVE_AFTER: "test/chats/auto-archive.test.ts",
   JWT_ISSUER: here,

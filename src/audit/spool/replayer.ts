@@ -16,7 +16,7 @@ const BATCH_MILLISECONDS = 3_000;
 const FIRST_WAIT = 200;
 const LONGEST_WAIT = 5_000;
 /** What is under way at the end may take so long; cut off, it is done again by the next start, to the same effect. */
-const STOP_MILLISECONDS = 2_000;
+const STOP_MILLISECONDS = 1_000;
 
 interface Item {
   readonly line: WaitingLine;
@@ -54,7 +54,7 @@ export class Replayer {
     this.#running = this.#run();
   }
 
-  /** Ends it, two seconds from now at most. */
+  /** Ends it, a second from now at most. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.race([this.#running, delay(STOP_MILLISECONDS, undefined, { ref: false })]);

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { DataSource, type DataSourceOptions } from "typeorm";
+import type { PostgresDriver } from "typeorm/driver/postgres/PostgresDriver.js";
 import {
   connectionConfig,
   type Deadlines,
@@ -59,8 +60,8 @@ export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions
   const reader = pool("reader", poolConfig("reader", urls.readerUrl, readOnly), options);
   const close = closer(
     {
-      api: () => write.isInitialized && write.destroy(),
-      read: () => read.isInitialized && read.destroy(),
+      api: () => write.isInitialized && poolOf(write).end(),
+      read: () => read.isInitialized && poolOf(read).end(),
       refusals: () => refusals.end(),
       reader: () => reader.end(),
     },
@@ -127,6 +128,12 @@ function pool(name: PoolName, config: pg.PoolConfig, { onError }: DatabaseOption
   made.on("error", () => undefined);
   return made;
 }
+
+/**
+ * A data source's own pool, whose end waits for the connections in use. TypeORM's `destroy()` doesn't: it gives them back
+ * amid their transactions, to whoever waits for one.
+ */
+const poolOf = ({ driver }: DataSource): pg.Pool => (driver as PostgresDriver).master as pg.Pool;
 
 /** The tables are made by migrations alone, as their owner: TypeORM never alters one. */
 function requireHandWritten({ options }: DataSource): void {

@@ -147,6 +147,30 @@ describe("the databases", () => {
     expect(errors).toEqual([]);
   });
 
+  it("wait, when they close, for the transactions under way, and give their connections to nobody else", async () => {
+    const underWay = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const runner = databases.write.createQueryRunner();
+        await runner.connect();
+        await runner.startTransaction();
+        return runner;
+      }),
+    );
+    let isServed = false;
+    void databases.write.query("select 1").then(
+      () => (isServed = true),
+      () => undefined,
+    );
+    const closed = databases.close();
+    for (const runner of underWay) {
+      expect(await runner.query("select now() = statement_timestamp() as alone")).toEqual([{ alone: false }]);
+      await runner.commitTransaction();
+      await runner.release();
+    }
+    await closed;
+    expect([isServed, errors]).toEqual([false, []]);
+  });
+
   it("close what they opened where one login is refused", async () => {
     const { apiUrl } = database;
     await databases.close();

@@ -66,6 +66,7 @@ export async function rollBack(runner: QueryRunner, scope: AuditScope, cause?: u
   }
 }
 
-const isOpen = (runner: QueryRunner): boolean => runner.isTransactionActive;
+/** A runner that has been released has no connection of its own any more: another operation may run on it. */
+const isOpen = (runner: QueryRunner): boolean => runner.isTransactionActive && !runner.isReleased;
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -104,9 +104,9 @@ function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
   if (typeof code === "string" && connectionCodes.has(code)) return true;
-  // pg and its pool give these no code of their own.
+  // pg, its pool and TypeORM, whose runner loses its connection with it, give these no code of their own.
   return (
-    /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered|Client was closed|Cannot use a pool)/i.test(
+    /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered|Client was closed|Cannot use a pool|Query runner already released|Database connection provided by a query runner was already released)/i.test(
       error.message,
     ) || isConnectionError(driverError(error) ?? error.cause)
   );

@@ -20,6 +20,7 @@ const shown: Readonly<Record<string, string>> = {
   TRUSTED_PROXIES: "test/audit/identity.test.ts",
   AUDIT_DENIED_PER_MINUTE: "test/audit/floods.test.ts",
   AUDIT_SPOOL_MAX_BYTES: "test/audit/spool.test.ts",
+  FENCE_GRACE: here,
   LOG_LEVEL: here,
   CHAT_AUTO_ARCHIVE_AFTER: "test/chats/auto-archive.test.ts",
   JWT_ISSUER: here,
@@ -108,6 +109,28 @@ describe("a server", () => {
     } finally {
       await proxy.stop();
     }
+  });
+
+  it.each([
+    ["0", 0],
+    ["7200", 7_200],
+  ])("lets the field policies of another version stand for FENCE_GRACE, %s seconds", async (grace, seconds) => {
+    // As if the version before had declared something else.
+    await query(database.adminUrl, "update audit.fence set digest = 'other' where resource_type = 'device'");
+    await query(
+      database.adminUrl,
+      "update audit.fence_standing set digest = $1 where resource_type = 'device' and until is null",
+      [`other-${grace}`],
+    );
+    await withServer({ FENCE_GRACE: grace, MIGRATION_DATABASE_URL: database.adminUrl }, async () => {
+      const [row] = await query<{ left: number }>(
+        database.adminUrl,
+        "select extract(epoch from until - now())::float8 as left from audit.fence_standing where digest = $1",
+        [`other-${grace}`],
+      );
+      expect(row?.left).toBeLessThanOrEqual(seconds);
+      expect(row?.left).toBeGreaterThan(seconds - 60);
+    });
   });
 
   it("migrates with MIGRATION_DATABASE_URL what its own login may not", async () => {

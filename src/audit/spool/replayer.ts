@@ -151,6 +151,7 @@ export class Replayer {
       }
       return { done: lines, written: entries };
     });
+    this.#lastError = null;
     this.audit.wrote((performance.now() - begun) / 1000);
     if (written.length > 0) this.audit.written(written);
     this.observer.replayed(done.reduce((sum, { entries }) => sum + entries, 0));

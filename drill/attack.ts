@@ -20,7 +20,7 @@ export const attack: Drill = {
 
 /** One attack by one attacker, and what came of it. */
 export interface Tried extends Judgement {
-  readonly trap: string;
+  readonly aim: string;
   readonly what: string;
   readonly who: string;
 }
@@ -44,7 +44,7 @@ async function run(ground: DrillGround): Promise<DrillReport> {
     const list = ground.quick ? all.filter((_, place) => place % QUICK_STEP === ground.seed % QUICK_STEP) : all;
     for (const [place, each] of list.entries()) {
       const judgement = await tryOut(cluster, attacker, each, before, `copy_${String(place)}`);
-      tried.push({ trap: each.trap, what: wordsOf(each), who: attacker.name, ...judgement });
+      tried.push({ aim: each.aim, what: wordsOf(each), who: attacker.name, ...judgement });
     }
   }
   ground.progress("by other ways than SQL");
@@ -87,19 +87,19 @@ const wordsOf = ({ statements }: Attack): string => statements.join("; ").replac
 const WIDEST = 100;
 
 function report(tried: readonly Tried[]): DrillReport {
-  const groups = groupBy(tried, ({ trap, what, outcome }) => `${trap} ${what} ${outcome}`);
+  const groups = groupBy(tried, ({ aim, what, outcome }) => `${aim} ${what} ${outcome}`);
   const lines = [...groups.values()].map((its) => {
-    const [{ trap, what, outcome, how } = { trap: "", what: "", outcome: "", how: "" }] = its;
+    const [{ aim, what, outcome, how } = { aim: "", what: "", outcome: "", how: "" }] = its;
     const how_ =
       new Set(its.map((each) => each.how)).size === 1 ? how : [...new Set(its.map((each) => each.how))].join(" or ");
-    return [trap, shortened(what), outcome, its.map(({ who }) => who).join(", "), how_];
+    return [aim, shortened(what), outcome, its.map(({ who }) => who).join(", "), how_];
   });
   const counts = outcomes.map((outcome) => [outcome, String(tried.filter((each) => each.outcome === outcome).length)]);
   const losses = tried
     .filter(({ outcome }) => outcome === "LOST")
     .map(({ what, who, how }) => `${what}, as ${who}: ${how}`);
   const text = [
-    table(["trap", "what was tried", "came of it", "as", "how"], lines, { texts: 5 }),
+    table(["aim", "what was tried", "came of it", "as", "how"], lines, { texts: 5 }),
     table(["came of it", "attempts"], counts),
   ];
   return { text: text.join("\n\n"), losses };

@@ -3,7 +3,8 @@ import { asGuard } from "./as-guard.js";
 import { refuseToLoseEntries } from "./refuse-to-lose-entries.js";
 
 /**
- * The triggers that keep the log append-only for everyone, its owner included, and the one that checks, stamps and indexes each entry.
+ * The triggers that keep the log append-only for everyone, its owner included, and the one that checks, stamps and
+ * indexes each entry.
  *
  * Row triggers come down from the parent to every partition. Statement triggers don't: `guard_statements` puts them on
  * each. All of them fire under session_replication_role = replica too.

@@ -7,7 +7,8 @@ import { refuseToLoseEntries } from "./refuse-to-lose-entries.js";
  * column gone or renamed. They are judged by what is left behind, so that no form of command escapes. And one that
  * refuses to write a fenced table's rows anew, as ALTER COLUMN … USING does, which no trigger of the table sees.
  *
- * They fire after those that keep the log itself, in the order of their names. Only a superuser may make them; without one it is left to the self-check.
+ * They fire after those that keep the log itself, in the order of their names. Only a superuser may make them; without
+ * one it is left to the self-check.
  */
 export class FenceEventTriggers1795219211500 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {

@@ -13,17 +13,17 @@ import { added, alterations, logState } from "./state.js";
 /** What isn't done by one statement: the schema synchronised, migrations undone, a mighty login served with, HTTP. */
 export async function otherWays(cluster: ScratchCluster, guarded: Deployment, plain: Deployment): Promise<Tried[]> {
   const tried: Tried[] = [];
-  const note = (trap: string, what: string, who: string, judgement: Judgement) =>
-    tried.push({ trap, what, who, ...judgement });
+  const note = (aim: string, what: string, who: string, judgement: Judgement) =>
+    tried.push({ aim, what, who, ...judgement });
   for (const [who, base] of [
     ["superuser", guarded],
     ["migrating login", plain],
   ] as const) {
-    note("D8", "TypeORM's synchronize with dropSchema off", who, await inCopy(cluster, base, synchronize));
-    note("D8", "every migration undone, the last first", who, await inCopy(cluster, base, undoMigrations));
+    note("undo", "TypeORM's synchronize with dropSchema off", who, await inCopy(cluster, base, synchronize));
+    note("undo", "every migration undone, the last first", who, await inCopy(cluster, base, undoMigrations));
   }
-  note("D3", "served with a login that may update the log", "API", await serveTooMighty(cluster, plain));
-  for (const [what, judgement] of await overHttp(guarded)) note("D9", what, "client", judgement);
+  note("unguard", "served with a login that may update the log", "API", await serveTooMighty(cluster, plain));
+  for (const [what, judgement] of await overHttp(guarded)) note("forge", what, "client", judgement);
   return tried;
 }
 

@@ -41,8 +41,8 @@ const MOST_FIELDS_NAMED = 20;
 const LONGEST_PATH = 200;
 
 /**
- * Begins an attempt only where there is room to keep what may come of it, and makes it in a transaction of its own, again where the database broke it up for the sake of another; what fails
- * or is refused leaves its entry after the rollback.
+ * Begins an attempt only where there is room to keep what may come of it, and makes it in a transaction of its own, again
+ * where the database broke it up for the sake of another; what fails or is refused leaves its entry after the rollback.
  *
  * @throws AuditError whatever went wrong: it may be told to who called
  */

@@ -33,7 +33,7 @@ async function look(adminUrl: string): Promise<LogState> {
 async function outcomeOf(who: string, ...statements: string[]) {
   const attacker = attackers.get(who);
   if (!attacker) throw new Error(`Nobody is called ${who}.`);
-  return tryOut(cluster, attacker, { trap: "D0", statements }, before, "copy");
+  return tryOut(cluster, attacker, { aim: "alter", statements }, before, "copy");
 }
 
 test("what the database refuses is refused, with its code", async () => {
@@ -68,7 +68,7 @@ test("the API's login that gets through is a loss", async () => {
     prelude: null,
     isAdministrator: false,
   };
-  const attack = { trap: "D0", statements: [`update audit.entry set reason = 'x'`] };
+  const attack = { aim: "alter", statements: [`update audit.entry set reason = 'x'`] };
   const { outcome, how } = await tryOut(cluster, api, attack, await look(open.adminUrl), "open_copy");
   expect([outcome, how]).toEqual(["LOST", expect.stringMatching(/^\d+ of \d+ entries are gone or other$/)]);
 });

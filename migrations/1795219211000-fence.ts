@@ -89,6 +89,7 @@ const tables = `
   alter table audit.fence enable row level security;
   alter table audit.fence_judged enable row level security`;
 
+// A UUID has 122 random bits of the salt's 128.
 const writeEntry = `
   create function audit_guard.salts(slots integer) returns bytea
   language sql volatile set search_path = pg_catalog, pg_temp
@@ -222,9 +223,10 @@ const judgement = `
   end;
 
   -- The fields of what changed that this transaction's entries don't tell truly: of several entries the first has to
-  -- know the old value, the last the new one. A clock that was set back in between hides none.
+  -- know the old value, the last the new one. A clock that was set back in between hides none. Of a single entry also
+  -- what it names of the known fields that didn't change, or twice.
   create function audit_guard.unproven(
-    wanted_type text, wanted_tenant text, wanted_id text, expected jsonb, sets text[], written bigint
+    wanted_type text, wanted_tenant text, wanted_id text, expected jsonb, known text[], sets text[], written bigint
   ) returns text[]
   language plpgsql set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
   as $$
@@ -244,7 +246,13 @@ const judgement = `
           substr(salts, (9 + 2 * slot::integer) * 16 + 1, 16) as new_salt
         from own cross join lateral jsonb_array_elements(changes) with ordinality as element (change, slot)
       )
-      select coalesce(array_agg(wanted ->> 'field' order by ordinality), '{}')
+      select coalesce(array_agg(wanted ->> 'field' order by ordinality), '{}') || array(
+        select field from named
+        where field = any (known) and (select count(*) from own) = 1
+        group by field
+        having count(*) > 1 or not expected @> jsonb_build_array(jsonb_build_object('field', field))
+        order by field collate "C"
+      )
       from jsonb_array_elements(expected) with ordinality as element (wanted, ordinality)
         left join lateral (
           select * from named where named.field = wanted ->> 'field' order by place limit 1
@@ -277,27 +285,57 @@ const judgement = `
   $$`;
 
 const answer = `
-  -- What isn't told truly is refused, or written down, by whose login it is.
+  -- What this transaction's entries name of a row, as a secret or with its values.
+  create function audit_guard.named(wanted_type text, wanted_tenant text, wanted_id text, as_secret boolean) returns text[]
+  language sql stable set search_path = pg_catalog, pg_temp
+  return array(
+    select change ->> 'field' from audit.entry cross join lateral jsonb_array_elements(changes) as change
+    where tenant_id = wanted_tenant and resource_type = wanted_type and resource_id = wanted_id
+      and id >= audit.id_floor(transaction_timestamp() - interval '1 day') and xact_id = pg_current_xact_id_if_assigned()
+      and outcome = 'SUCCESS' and actor_type <> 'DATABASE' and (change ? 'secret') = as_secret
+  );
+
+  -- What isn't told truly is refused, or written down, by whose login it is. What a version that still stands doesn't ask
+  -- is written down in any case; what it asks as a secret, or with its values, has to be named so.
   create function audit_guard.answer(
     changed regclass, resource_type text, tenant_id text, id text, label text, action text, expected jsonb,
-    unproven text[], spared text[]
+    unproven text[], unasked text[], as_secret text[], as_tracked text[]
   ) returns void
   language plpgsql set search_path = pg_catalog, pg_temp
   as $$
   declare
-    refused text[];
+    refused text[] := unproven;
+    unwritten jsonb;
   begin
     if not audit_guard.refuses(session_user) then
       perform audit_guard.write_entry(tenant_id, resource_type, id, label, action, expected, null);
       return;
     end if;
-    refused := array(select field from unnest(unproven) as field where field <> all (spared));
+    if as_secret && refused then
+      refused := array(select field from unnest(refused) as field where field <> all (as_secret)
+        or field <> all (audit_guard.named(resource_type, tenant_id, id, true)));
+    end if;
+    if as_tracked && refused then
+      refused := array(select field from unnest(refused) as field where field <> all (as_tracked)
+        or field <> all (audit_guard.named(resource_type, tenant_id, id, false)));
+    end if;
+    unwritten := (
+      select jsonb_agg(change order by place) from jsonb_array_elements(expected) with ordinality as element (change, place)
+      where change ->> 'field' = any (refused) and change ->> 'field' = any (unasked)
+    );
+    refused := array(
+      select field from unnest(refused) as field
+      where not coalesce(unwritten @> jsonb_build_array(jsonb_build_object('field', field)), false)
+    );
     if refused <> '{}' then
       raise exception '% of % %: the change of % has no true entry in this transaction, so nothing is committed',
           lower(action), changed, id, array_to_string(refused, ', ')
         using errcode = 'QL001', schema = 'audit', constraint = 'fence',
           hint = format('Name the id in the mutation''s @audited, or await context.scope.touch(%s, [id]) before it is '
             'changed, and change it by context.manager.', resource_type);
+    end if;
+    if unwritten is not null then
+      perform audit_guard.write_entry(tenant_id, resource_type, id, label, action, unwritten, null);
     end if;
   end
   $$;
@@ -323,6 +361,7 @@ const bulk = `
   end
   $$;
 
+  -- A statement that could hold a secret's value is told of, not kept.
   create function audit_guard.put_back(changed regclass, statement text, verb text, count bigint, reason text)
   returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -340,7 +379,9 @@ const bulk = `
       case verb when 'insert' then 'CREATE' when 'update' then 'UPDATE' else 'DELETE' end,
       jsonb_build_array(
         jsonb_build_object('field', 'rows', 'op', 'REPLACE', 'new', count),
-        jsonb_build_object('field', 'statement', 'op', 'REPLACE', 'new', statement)),
+        jsonb_build_object('field', 'statement', 'op', 'REPLACE') || case
+          when exists (select from audit.fence_policy where resource_type = type and policy = 'secret')
+          then jsonb_build_object('secret', true) else jsonb_build_object('new', statement) end),
       left(reason, 1000));
   end
   $$;
@@ -469,8 +510,9 @@ const dropAll = `
     audit_guard.put_back(regclass, text, text, bigint, text), audit_guard.put_aside(regclass);
   drop function audit_guard.refuse_truncation() cascade;
   drop function
-    audit_guard.answer(regclass, text, text, text, text, text, jsonb, text[], text[]),
-    audit_guard.note_judged(oid, text, text, tid), audit_guard.unproven(text, text, text, jsonb, text[], bigint),
+    audit_guard.answer(regclass, text, text, text, text, text, jsonb, text[], text[], text[], text[]),
+    audit_guard.named(text, text, text, boolean), audit_guard.note_judged(oid, text, text, tid),
+    audit_guard.unproven(text, text, text, jsonb, text[], text[], bigint),
     audit_guard.has_value(jsonb, text, jsonb, boolean, bytea), audit_guard.as_set(jsonb), audit_guard.refuses(name);
   drop table audit.fence_judged, audit.fence, audit.fence_standing, audit.fence_policy, audit.fence_mode;
   drop function audit_guard.note_mode(),

@@ -40,19 +40,14 @@ const declaration = `
   );
   alter table audit.declaration enable row level security`;
 
-// A UUID has 122 random bits of the salt's 128.
 const functions = `
-  create function audit_guard.fresh_salts(slots bigint) returns bytea
-  language sql volatile set search_path = pg_catalog, pg_temp
-  return (select string_agg(uuid_send(gen_random_uuid()), ''::bytea) from generate_series(1, slots));
-
   create function audit_guard.enter_migration(migration text) returns void
   language sql security definer set search_path = pg_catalog, pg_temp
   as $$
     insert into audit.entry (tenant_id, format_version, actor_type, subsystem, action, event_type, outcome,
       resource_type, resource_id, changes, attempted, ordinal, salts)
     values ('$platform', 1, 'SYSTEM', 'migrations', 'CREATE', 'migration.created', 'SUCCESS',
-      'migration', migration, '[]', '[]', 0, audit_guard.fresh_salts(10))
+      'migration', migration, '[]', '[]', 0, audit_guard.salts(10))
   $$;
 
   create function audit_guard.note_migration() returns trigger
@@ -103,7 +98,7 @@ const functions = `
         resource_type, resource_id, changes, attempted, ordinal, salts)
       select '$platform', 1, 'SYSTEM', 'declarations', action, kind || case action
           when 'CREATE' then '.created' when 'DELETE' then '.deleted' else '.updated' end, 'SUCCESS',
-        kind, name, changes, '[]', 0, audit_guard.fresh_salts(10 + 2 * jsonb_array_length(changes))
+        kind, name, changes, '[]', 0, audit_guard.salts(10 + 2 * jsonb_array_length(changes))
       from changed order by kind collate "C", name collate "C"
     ), gone as (
       delete from audit.declaration old using changed where action = 'DELETE' and (old.kind, old.name) = (changed.kind, changed.name)
@@ -133,5 +128,5 @@ const lend = (verb: "grant" | "revoke", to: "to" | "from") => `
 const dropAll = `
   drop table audit.declaration;
   drop function audit_guard.declare(jsonb), audit_guard.declaration_changes(jsonb, jsonb, text),
-    audit_guard.note_migration(), audit_guard.enter_migration(text), audit_guard.fresh_salts(bigint);
+    audit_guard.note_migration(), audit_guard.enter_migration(text);
   alter table audit.entry drop column repeat_count_is_least`;

@@ -278,6 +278,16 @@ describe("policies of another version", () => {
       await insertEntry(client, { resource_type: "thing", resource_id: id, changes: JSON.stringify(changes) });
       return outcomeOf(client, "commit");
     });
+  const lastEntry = async () => {
+    const [row] = await query<{ id: string }>(database.adminUrl, "select max(id::text) as id from audit.entry");
+    return row?.id ?? "";
+  };
+  /** The changes of each entry of the database's own for the thing since then. */
+  const byDatabase = async (since: string) => {
+    const sql = `select changes from audit.entry
+      where resource_type = 'thing' and resource_id = $1 and actor_type = 'DATABASE' and id > $2 order by id`;
+    return (await query(database.adminUrl, sql, [id, since])).map(({ changes }) => changes);
+  };
   // What stands on for its grace time would spare other tests' changes.
   afterEach(async () => {
     await query(database.adminUrl, "delete from audit.fence_standing where until is not null");
@@ -292,11 +302,52 @@ describe("policies of another version", () => {
     const name = { field: "name", op: "REPLACE", old: "before", new: "b" };
     const oldEntry = [name, { field: "key", op: "REPLACE", new: "b" }];
     const newEntry = [name, { field: "note", op: "REPLACE", new: "b" }, { field: "key", op: "REPLACE", secret: true }];
+    const reset = () =>
+      query(database.adminUrl, "update app.thing set name = 'before', note = null, key = null where id = $1", [id]);
+    let last = await lastEntry();
     expect(await outcome(sql, oldEntry)).toBe("succeeded");
-    await query(database.adminUrl, "update app.thing set name = 'before', note = null, key = null where id = $1", [id]);
+    expect(await byDatabase(last)).toEqual([[{ field: "note", op: "REPLACE", new: "b" }]]);
+    await reset();
+    last = await lastEntry();
     expect(await outcome(sql, newEntry)).toBe("succeeded");
-    await query(database.adminUrl, "update app.thing set name = 'before', note = null, key = null where id = $1", [id]);
+    expect(await byDatabase(last)).toEqual([]);
+    await reset();
     expect(await outcome(sql, oldEntry.slice(1))).toBe("QL001 fence");
+    expect(await outcome(sql, newEntry.slice(0, 2))).toBe("QL001 fence");
+  });
+
+  it("leave an entry of the database's own for each change that only one of them asks for", async () => {
+    await provision(narrow, 0);
+    await provision(thing, 3600);
+    const last = await lastEntry();
+    await query(database.apiUrl, "update app.thing set note = 'b' where id = $1", [id]);
+    const lie = [{ field: "note", op: "REPLACE", old: "lie", new: "lie2" }];
+    expect(await outcome("update app.thing set note = 'c' where id = $1", lie)).toBe("succeeded");
+    expect(await byDatabase(last)).toEqual([
+      [{ field: "note", op: "REPLACE", new: "b" }],
+      [{ field: "note", op: "REPLACE", old: "b", new: "c" }],
+    ]);
+    const name = { field: "name", op: "REPLACE", old: "before", new: "b" };
+    expect(await outcome("update app.thing set name = 'b' where id = $1", [name, ...lie])).toBe("QL001 fence");
+  });
+
+  it("demand that a field is named as one of them asks, where both do", async () => {
+    await provision(wide, 0);
+    await provision(thing, 3600);
+    const sql = "update app.thing set name = 'b' where id = $1";
+    const last = await lastEntry();
+    expect(await outcome(sql, [])).toBe("QL001 fence");
+    expect(await outcome(sql, [{ field: "name", op: "REPLACE", old: "lie", new: "b" }])).toBe("QL001 fence");
+    expect(await outcome(sql, [{ field: "name", op: "REPLACE", secret: true }])).toBe("succeeded");
+    expect(await byDatabase(last)).toEqual([]);
+  });
+
+  it("let a list be told as the set that one of them takes it for", async () => {
+    await provision(thing, 0);
+    await provision({ ...thing, fields: { ...thing.fields, members: track } }, 3600);
+    const sql = "update app.thing set members = '{b,a}' where id = $1";
+    expect(await outcome(sql, [])).toBe("QL001 fence");
+    expect(await outcome(sql, [{ field: "members", op: "REPLACE", old: [], new: ["a", "b"] }])).toBe("succeeded");
   });
 
   it("are refused once the grace time is over", async () => {

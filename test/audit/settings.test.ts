@@ -189,7 +189,7 @@ describe("what is declared of mutations and fields", () => {
     await expect(query(database.apiUrl, `select from audit.declaration`)).rejects.toMatchObject({ code: "42501" });
     const asOwner = `set role audit_owner; update audit.declaration set declared = '{}'`;
     await expect(sql(asOwner)).rejects.toMatchObject({ code: "42501" });
-    for (const call of [`enter_migration('x')`, `fresh_salts(1)`, `declaration_changes('{}', '{}', 'ADD')`])
+    for (const call of [`enter_migration('x')`, `salts(1)`, `declaration_changes('{}', '{}', 'ADD')`])
       await expect(query(database.apiUrl, `select audit_guard.${call}`)).rejects.toMatchObject({ code: "42501" });
   });
 });

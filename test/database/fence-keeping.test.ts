@@ -257,7 +257,7 @@ describe("a change in bulk", () => {
         reason: "Renames the stock.",
         changes: [
           { field: "rows", op: "REPLACE", new: count },
-          { field: "statement", op: "REPLACE", new: statement },
+          { field: "statement", op: "REPLACE", secret: true },
         ],
       },
       {
@@ -268,6 +268,26 @@ describe("a change in bulk", () => {
         changes: [{ field: "name", op: "REPLACE", old: "Bin", new: "behind it again" }],
       },
     ]);
+  });
+
+  test("keeps no value of a secret, and the statement where the table has none", async () => {
+    const last = await lastEntry();
+    const statement = `insert into app."group" (tenant_id, name) values ('bulk', 'n')`;
+    await session(database.adminUrl, async (client) => {
+      await client.query(`select audit_guard.change_in_bulk('app."group"', $1, 'Makes one.')`, [statement]);
+      await client.query(`select audit_guard.change_in_bulk('app.device', $1, 'Replaces all.')`, [
+        "update app.device set provisioning_secret = 'canary-4711' where tenant_id = 'acme'",
+      ]);
+    });
+    const entries = await asAdmin(
+      "select entry::text as whole, changes -> 1 as told from audit.entry where id > $1 order by id",
+      [last],
+    );
+    expect(entries.map(({ told }) => told)).toEqual([
+      { field: "statement", op: "REPLACE", new: statement },
+      { field: "statement", op: "REPLACE", secret: true },
+    ]);
+    expect(JSON.stringify(entries)).not.toContain("canary");
   });
 
   test.each([

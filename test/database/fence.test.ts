@@ -116,6 +116,28 @@ const refused: [what: string, steps: Steps, end?: string][] = [
     },
   ],
   [
+    "a lie about another field beside a true change",
+    async (client, ids) => {
+      await client.query(rename, [of(ids), "b"]);
+      const lie: Told = { field: "status", op: "REPLACE", old: "lie", new: "lie2" };
+      await tell(client, of(ids), [renamed("Bin", "b"), lie]);
+    },
+  ],
+  [
+    "a secret that is said to have changed beside a true change",
+    async (client, ids) => {
+      await client.query(rename, [of(ids), "b"]);
+      await tell(client, of(ids), [renamed("Bin", "b"), { field: "provisioningSecret", op: "REPLACE", secret: true }]);
+    },
+  ],
+  [
+    "a lie about the field beside its true change",
+    async (client, ids) => {
+      await client.query(rename, [of(ids), "b"]);
+      await tell(client, of(ids), [renamed("Bin", "b"), renamed("lie", "lie2")]);
+    },
+  ],
+  [
     "an entry of a failure",
     async (client, ids) => {
       await client.query(rename, [of(ids), "b"]);
@@ -272,6 +294,14 @@ const passing: [what: string, steps: Steps][] = [
     async (client, ids) => {
       await client.query(rename, [of(ids), "b"]);
       await tell(client, of(ids), [renamed("Bin", "b")]);
+    },
+  ],
+  [
+    "a change of two fields, told in another order",
+    async (client, ids) => {
+      await client.query("update app.device set name = 'b', status = 'RETIRED' where id = $1", [of(ids)]);
+      const retired: Told = { field: "status", op: "REPLACE", old: "ACTIVE", new: "RETIRED" };
+      await tell(client, of(ids), [retired, renamed("Bin", "b")]);
     },
   ],
   [

@@ -124,11 +124,12 @@ ${differences(fields, "was", "is_now", "op")}
 ${lookUp(type, " and (fence.secret_written is null or entry.cmin::text::bigint > fence.secret_written)")}
       if entries <> 1 or not are_told then
         unproven := case when entries = 0 and expected = '[]' then array['its existence']
-          else audit_guard.unproven(${literal(type)}, row_tenant, row_id, expected, ${textArray(sets)}, secret_written) end;
+          else audit_guard.unproven(${literal(type)}, row_tenant, row_id, expected,
+            ${textArray(fields.map(({ name }) => name))}, ${textArray(sets)}, secret_written) end;
         if unproven <> '{}' then
           perform audit_guard.answer(tg_relid, ${literal(type)}, row_tenant, row_id, ${labelOf(parts.label)},
             case op when 'ADD' then 'CREATE' when 'REPLACE' then 'UPDATE' else 'DELETE' end, expected, unproven,
-            ${spared(parts.sparing)});
+            ${(["unasked", "asSecret", "asTracked"] as const).map((kind) => spared(parts.sparing, kind)).join(",\n            ")});
         end if;
       end if;
     end if;
@@ -190,12 +191,14 @@ const labelOf = (label: string | null): string =>
     ? "null"
     : `(select (${label}) from (select (r).* from (select case when fence.has then fence.is_now else fence.was end as r) as one) as "row")`;
 
-/** Fields that are let pass yet, each until its own time. */
-function spared(sparing: readonly Sparing[]): string {
-  const parts = sparing.map(
-    ({ fields, until }) =>
-      `case when clock_timestamp() < ${literal(until)}::timestamptz then ${textArray(fields)} else '{}' end`,
-  );
+/** Fields of which another version asks this yet, each until its own time. */
+function spared(sparing: readonly Sparing[], kind: "unasked" | "asSecret" | "asTracked"): string {
+  const parts = sparing
+    .filter(({ [kind]: fields }) => fields.length > 0)
+    .map(
+      ({ [kind]: fields, until }) =>
+        `case when clock_timestamp() < ${literal(until)}::timestamptz then ${textArray(fields)} else '{}' end`,
+    );
   return parts.length === 0 ? "'{}'" : parts.join(" || ");
 }
 

@@ -18,9 +18,14 @@ export const FENCE_REFUSED = "QL001";
 /** A field policy as the database calls it. */
 export type StandingPolicy = "track" | "track as a set" | "secret" | "ignore";
 
-/** Fields that a version still running doesn't name yet: their lack is let pass until then, an instant in ISO 8601. */
+/** What a version still running asks otherwise of fields that are asked now: that passes until then, an instant in ISO 8601. */
 export interface Sparing {
-  readonly fields: readonly string[];
+  /** It ignores or lacks them: the database writes down what its entries leave out. */
+  readonly unasked: readonly string[];
+  /** It names them as secrets. */
+  readonly asSecret: readonly string[];
+  /** It names them with their values, or with the values in another order. */
+  readonly asTracked: readonly string[];
   readonly until: string;
 }
 

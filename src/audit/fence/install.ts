@@ -15,7 +15,8 @@ const tries = 5;
  * Makes each fence that isn't there as the code asks, as the tables' owner who may act as `audit_guard`. Doing it again
  * changes nothing; any number of processes may do it at once.
  *
- * What processes of another version don't name yet is spared for the grace time, so that they can be replaced one by one.
+ * What processes of another version don't name yet, or otherwise, passes for the grace time, so that they can be replaced
+ * one by one.
  *
  * @param graceSeconds how long policies that are replaced stand beside the new ones
  * @returns a sentence for each that was made
@@ -107,10 +108,13 @@ async function replacePolicies(client: ClientBase, fence: Fence, graceSeconds: n
 
 /** What an older version doesn't name, or otherwise. */
 function sparingOf(policies: Fence["policies"], { policies: other, until }: Standing): Sparing[] {
-  const fields = Object.entries(policies).flatMap(([field, policy]) =>
-    policy === "ignore" || other[field] === policy ? [] : [field],
+  const fields = Object.keys(policies).filter(
+    (field) => policies[field] !== "ignore" && other[field] !== policies[field],
   );
-  return fields.length === 0 ? [] : [{ fields, until }];
+  const unasked = fields.filter((field) => (other[field] ?? "ignore") === "ignore");
+  const asSecret = fields.filter((field) => other[field] === "secret");
+  const asTracked = fields.filter((field) => other[field] === "track" || other[field] === "track as a set");
+  return fields.length === 0 ? [] : [{ unasked, asSecret, asTracked, until }];
 }
 
 const replaceFields = `

@@ -1,6 +1,6 @@
-import pg from "pg";
 import { DataSource, MigrationExecutor, type QueryRunner } from "typeorm";
 import { migrations } from "../migrations/index.js";
+import { sqlState } from "./audit/translate-error.js";
 import { connectionConfig, type Deadlines, withClient } from "./database/connection.js";
 import { silentLogger } from "./database/silent-logger.js";
 
@@ -153,12 +153,6 @@ function asMigrationError(cause: unknown): MigrationError {
     return new MigrationError("refused", `The login may not migrate this database: ${message}.`, { cause });
   }
   return new MigrationError("failed", `A migration failed, and nothing of it was kept: ${message}.`, { cause });
-}
-
-/** TypeORM's own error holds PostgreSQL's. */
-function sqlState(error: unknown): string | undefined {
-  const inner = error instanceof Error && "driverError" in error ? error.driverError : error;
-  return inner instanceof pg.DatabaseError ? inner.code : undefined;
 }
 
 async function rowsOf<Row>(runner: QueryRunner, sql: string): Promise<Row[]> {

@@ -53,15 +53,13 @@ export class AccessLog {
     const entries = rowsByTenant(look.context, answer).map(([tenantId, rows]) =>
       this.#entry(look, tenantId, "SUCCESS", { filter: likeness, rows }),
     );
-    const due = entries.filter((entry) => !folds.isFull(entry, LOOKS_PER_MINUTE, likeness));
-    for (const entry of due) folds.fold(entry, LOOKS_PER_MINUTE, likeness);
+    // All before the write: a window that ended during it would need a second one, which might fail beside the first.
+    const due = entries.filter((entry) => !folds.fold(entry, LOOKS_PER_MINUTE, likeness));
     try {
       await this.#write(due);
-      // Only what is shown counts, and a window may have ended meanwhile.
-      await this.#write(entries.filter((it) => !due.includes(it) && !folds.fold(it, LOOKS_PER_MINUTE, likeness)));
     } catch (cause) {
       for (const entry of due) folds.giveBack(entry, likeness);
-      throw await this.#unavailable(entries, cause);
+      throw await this.#unavailable(due, cause);
     }
   }
 

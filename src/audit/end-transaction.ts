@@ -1,8 +1,8 @@
 import type { PoolClient } from "pg";
 import type { QueryRunner } from "typeorm";
 import { AuditError } from "./errors.js";
+import { mayBeCommitted } from "./may-be-committed.js";
 import type { AuditScope } from "./scope.js";
-import { sqlState } from "./translate-error.js";
 
 /** What became of a transaction that stands. */
 export interface Committed {
@@ -15,7 +15,7 @@ export interface Committed {
 /**
  * Commits, and gives the ids of the entries that stand with it.
  *
- * @throws AuditError UNAVAILABLE with `outcomeUnknown` where the connection broke after COMMIT may have been sent
+ * @throws AuditError UNAVAILABLE with `outcomeUnknown` where the connection or the server broke after COMMIT may have been sent
  */
 export async function commit(runner: QueryRunner, scope: AuditScope): Promise<Committed> {
   const [committed] = await Promise.allSettled([runner.commitTransaction()]);
@@ -29,12 +29,10 @@ export async function commit(runner: QueryRunner, scope: AuditScope): Promise<Co
 
 /** Whether the operation may stand all the same, by what its last statements came to. */
 export function leavesOutcomeOpen({ commitSent }: AuditScope, error: unknown): boolean {
-  if (!commitSent || error instanceof AuditError) return false;
-  const state = sqlState(error);
-  return state === null || state.startsWith("08") || state.startsWith("57P");
+  return commitSent && !(error instanceof AuditError) && mayBeCommitted(error);
 }
 
-/** An error that leaves open whether the server carried COMMIT out: the connection's own, or the server's farewell. */
+/** An error that leaves open whether the server carried COMMIT out; null where this one doesn't. */
 function ofUnknownOutcome(scope: AuditScope, error: unknown): AuditError | null {
   if (!leavesOutcomeOpen(scope, error)) return null;
   const message =

@@ -83,11 +83,6 @@ export class Folds {
     return true;
   }
 
-  /** Whether the next equal one would be folded. */
-  isFull(entry: PendingEntry, perWindow: number, likeness: string): boolean {
-    return (this.#windows.get(keyOf(entry, likeness))?.taken ?? 0) >= perWindow;
-  }
-
   /** Gives a place in the rate back: what took it couldn't be written. */
   giveBack(entry: PendingEntry, likeness: string): void {
     const window = this.#windows.get(keyOf(entry, likeness));

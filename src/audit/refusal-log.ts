@@ -3,6 +3,7 @@ import { takeKeys } from "./entry-key.js";
 import type { AuditObserver } from "./observer.js";
 import { refusedForGood } from "./refused-for-good.js";
 import type { SpooledAttempt } from "./spool/attempt-line.js";
+import type { SetAsideReason } from "./spool/set-aside.js";
 import type { Spool } from "./spool/spool.js";
 import { writeStaged, type StagedEntry } from "./write-staged.js";
 
@@ -41,7 +42,7 @@ export class RefusalLog {
       if (!spool) return [];
       const why = refusedForGood(error);
       return await this.#keep(attempt, (kept) =>
-        why === null ? spool.append(kept) : spool.setAsideAttempt(kept, `refused with ${why}`),
+        why === null ? spool.append(kept) : setAside(spool, kept, `refused with ${why}`),
       );
     }
   }
@@ -91,3 +92,7 @@ export class RefusalLog {
     }
   }
 }
+
+/** What can't be kept aside, such as where that file is full, waits with the others: room was reserved for it there. */
+const setAside = (spool: Spool, attempt: SpooledAttempt, why: SetAsideReason): Promise<void> =>
+  spool.setAsideAttempt(attempt, why).catch(() => spool.append(attempt));

@@ -14,10 +14,10 @@ import type {
 } from "typeorm";
 import { leavesOutcomeOpen } from "./end-transaction.js";
 import { AuditError } from "./errors.js";
+import { isOfConnection } from "./may-be-committed.js";
 import type { AuditObserver } from "./observer.js";
 import type { Registry } from "./registry.js";
 import { scopeOf, type AuditScope } from "./scope.js";
-import { sqlState } from "./translate-error.js";
 import { writeStaged, type StagedEntry } from "./write-staged.js";
 
 /**
@@ -110,13 +110,14 @@ export class AuditSubscriber implements EntitySubscriberInterface {
       this.#observer.wrote((performance.now() - begun) / 1000);
     };
     const refused = (cause: unknown): unknown => {
-      if (sqlState(cause) !== null || !leavesOutcomeOpen(scope, cause))
+      if (!isOfConnection(cause) || !leavesOutcomeOpen(scope, cause))
         this.#observer.writeFailed(
           cause,
           staged.map(({ entry }) => entry),
         );
-      // Where the connection broke, COMMIT may have been carried out all the same.
-      return sqlState(cause) === null ? cause : cannotBeWritten(cause);
+      // Where the connection broke, COMMIT may have been carried out all the same; what the server itself refuses before
+      // it has answered the INSERT, it never commits.
+      return isOfConnection(cause) ? cause : cannotBeWritten(cause);
     };
     try {
       const client = (await scope.runner.connect()) as PoolClient;

@@ -90,11 +90,19 @@ function unavailable(cause: unknown): AuditError {
 }
 
 /** PostgreSQL's code of an error, or of what caused it; null where the error isn't the database's. */
-export function sqlState(error: unknown): string | null {
+export const sqlState = (error: unknown): string | null => serverError(error)?.code ?? null;
+
+/** What the server said of an error, or of what caused it; null where the error isn't the database's. */
+export function serverError(error: unknown): { readonly code: string; readonly severity: string | null } | null {
   if (!(error instanceof Error)) return null;
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : sqlState(error.cause ?? driverError(error));
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
+  if (typeof code === "string" && SQLSTATE.test(code))
+    return { code, severity: typeof severity === "string" ? severity : null };
+  return serverError(error.cause ?? driverError(error));
 }
+
+/** Each has a digit, which tells it from the system's codes, such as EPIPE. */
+const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 
 const driverError = (error: Error) => (error as { driverError?: unknown }).driverError;
 

@@ -1,9 +1,10 @@
 import type { ClientBase, Pool, PoolClient } from "pg";
 import type { PendingEntry } from "./entry.js";
 import { insertStatement } from "./insert-entries.js";
+import { mayBeCommitted } from "./may-be-committed.js";
 import { sqlState } from "./translate-error.js";
 
-/** The connection broke while COMMIT was under way: it may have been carried out. */
+/** The connection or the server broke while COMMIT was under way: it may have been carried out. */
 export class OutcomeUnknownError extends Error {
   override readonly name = "OutcomeUnknownError";
 }
@@ -19,7 +20,7 @@ export async function inTransactionApart<Result>(
     await client.query("begin");
     const result = await work(client);
     await client.query("commit").catch((cause: unknown) => {
-      throw sqlState(cause) === null ? new OutcomeUnknownError("The answer to COMMIT was lost.", { cause }) : cause;
+      throw mayBeCommitted(cause) ? new OutcomeUnknownError("The answer to COMMIT was lost.", { cause }) : cause;
     });
     return result;
   } catch (error) {

@@ -58,6 +58,20 @@ describe("a change that can't be committed", () => {
     });
   });
 
+  it("leaves one failure where COMMIT ran out of room, once it is known that nothing stands", async () => {
+    const id = await newDevice();
+    const attach =
+      "create constraint trigger meddle after update on app.device deferrable initially deferred for each row";
+    const body = "raise exception 'no room' using errcode = 'disk_full'; return null;";
+    await withTrigger(body, attach, "app.device", async () => {
+      const answer = await rename(id, "phantom");
+      expect(code(answer)).toBe("UNAVAILABLE");
+      const entries = await readLog(client.server, { requestId: [answer.requestId] });
+      expect(entries.map(({ outcome, error }) => [outcome, error?.code])).toEqual([["FAILURE", "UNAVAILABLE"]]);
+      expect(await nameOf(id)).toBe("before");
+    });
+  });
+
   it("undoes all of a mutation whose second part is refused, and claims none of it", async () => {
     const id = await client.make(`createChat(input: { title: "before" })`);
     const attach = "create trigger meddle before update on app.chat for each row when (new.archived)";
@@ -145,6 +159,27 @@ describe("a log that can't be written", () => {
       expect(await nameOf(id)).toBe("before");
     } finally {
       await client.sql("set role audit_guard; drop trigger a_swallow on audit.entry; drop function public.swallow()");
+    }
+  });
+
+  it("for want of room refuses the change, with its failure, though COMMIT was sent along", async () => {
+    const id = await newDevice();
+    await client.sql("grant create on schema public to audit_guard");
+    await client.sql(`set role audit_guard;
+      create function public.fill() returns trigger language plpgsql as
+        $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$;
+      create trigger a_fill before insert on audit.entry for each row when (new.outcome = 'SUCCESS')
+        execute function public.fill()`);
+    try {
+      const answer = await rename(id, "unlogged");
+      expect(code(answer)).toBe("AUDIT_UNAVAILABLE");
+      const select = "select outcome, error_code from audit.entry where request_id = $1";
+      expect(await client.sql(select, [answer.requestId])).toEqual([
+        { outcome: "FAILURE", error_code: "AUDIT_UNAVAILABLE" },
+      ]);
+      expect(await nameOf(id)).toBe("before");
+    } finally {
+      await client.sql("set role audit_guard; drop trigger a_fill on audit.entry; drop function public.fill()");
     }
   });
 

@@ -126,6 +126,34 @@ describe("an answer to COMMIT that is lost", () => {
   });
 });
 
+describe("a server that panics in COMMIT", () => {
+  it("may have written it down: the change that stands has its success, and no failure beside it", async () => {
+    const answer = await during(
+      () => rename("panicked"),
+      (held) => held.panic(),
+    );
+    expect([answer.errors, answer.data]).toEqual([undefined, { it: { name: "panicked" } }]);
+    const rows = await rowsOf(answer.requestId);
+    expect(rows).toMatchObject([{ outcome: "SUCCESS", isLate: false }]);
+    expect(answer.extensions?.audit?.[0]?.entryIds).toEqual([rows[0]?.id]);
+    expect(await nameOf()).toBe("panicked");
+  });
+
+  it("shows nothing to who looks at the log, and tells of no failure beside a look that may stand", async () => {
+    const auditor = await server.token({ subject: "u-8", tenant: "acme", roles: ["auditor"] });
+    const reading = proxy.nextCommit("commit");
+    const look = server.request(`{ auditLogs(filter: { actorId: ["u-1"] }) { nodes { id } } }`, { token: auditor });
+    const read = await reading;
+    const recording = proxy.nextCommit("commit");
+    read.pass();
+    await (await recording).panic();
+    const answer = await look;
+    expect(answer.errors?.map(({ extensions }) => extensions.code)).toEqual(["AUDIT_UNAVAILABLE"]);
+    expect(answer.data ?? null).toBeNull();
+    expect(await rowsOf(answer.requestId)).toMatchObject([{ outcome: "SUCCESS" }]);
+  });
+});
+
 describe("an outcome that can't be known for now", () => {
   it("is told as such, with the request's id, and a commit later needs nothing more", async () => {
     const answer = await during(

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { anonymous } from "../../src/audit/entry.js";
-import type { AuditObserver } from "../../src/audit/index.js";
+import { RefusalLog, type AuditObserver } from "../../src/audit/index.js";
 import type { SpooledAttempt } from "../../src/audit/spool/attempt-line.js";
 import { Replayer } from "../../src/audit/spool/replayer.js";
 import { Spool, type SpoolObserver } from "../../src/audit/spool/spool.js";
@@ -147,5 +147,17 @@ describe("the replay", () => {
     replayer.start();
     await until(() => spool.isEmpty, { what: "all is written", deadline: 25_000 });
     expect((await rows()).map(({ place }) => Number(place))).toEqual(places);
+  });
+});
+
+describe("an attempt that the database refuses for good", () => {
+  it("is set aside, and waits with the others where that file is full", async () => {
+    const refusals = new RefusalLog(pool, audit, spool);
+    const write = (place: number) => refusals.write(attempt(place, "2026-01-01T12:00:00.000Z", "No tenant").staged);
+    expect([await write(0), spool.state.entries, aside]).toEqual([[], 0, ["refused with 23514 entry_tenant_id"]]);
+    const file = join(folder, "spool", "set-aside.jsonl");
+    writeFileSync(file, "");
+    truncateSync(file, 64 * 1024 ** 2);
+    expect([await write(1), spool.state.entries, aside.length]).toEqual([[], 1, 1]);
   });
 });

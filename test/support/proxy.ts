@@ -6,10 +6,10 @@ export interface Proxy {
   /** The same URL, through this proxy. */
   through(url: string): string;
   /**
-   * Takes hold of the next COMMIT, with the packet that it came in. What is committed with entries has it in capitals, our
-   * other transactions in small letters: those pass.
+   * Takes hold of the next COMMIT, with the packet that it came in. What operations commit has it in capitals, our other
+   * transactions in small letters: of these two the one that isn't asked for passes.
    */
-  nextCommit(): Promise<HeldCommit>;
+  nextCommit(spelling?: "COMMIT" | "commit"): Promise<HeldCommit>;
   /** Breaks every connection and refuses new ones. */
   cut(): Promise<void>;
   /** Where new connections lead from now on: the host and port that the URL names. */
@@ -25,6 +25,8 @@ export interface Proxy {
 export interface HeldCommit {
   /** Hands it on and waits for the answer, of which nothing is handed back. */
   carryOut(): Promise<void>;
+  /** Has it carried out, and answers with a panic instead: PostgreSQL's, where it wrote the commit and can't sync it. */
+  panic(): Promise<void>;
   /** Hands it on as if nothing had been. */
   pass(): void;
   /** Breaks this connection, on both sides. */
@@ -35,14 +37,14 @@ export interface HeldCommit {
 export async function startProxy(url: string): Promise<Proxy> {
   let target = new URL(url);
   const sockets = new Set<Socket>();
-  let awaited: ((held: HeldCommit) => void) | null = null;
+  let awaited: { readonly spelling: string; readonly take: (held: HeldCommit) => void } | null = null;
   let isStalled = false;
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname);
     near.on("data", (data: Buffer) => {
-      const taker = data.includes("COMMIT\0") ? awaited : null;
+      const taker = awaited && data.includes(`${awaited.spelling}\0`) ? awaited : null;
       if (taker) awaited = null;
-      if (taker) taker(hold(near, far, data));
+      if (taker) taker.take(hold(near, far, data));
       else far.write(data);
     });
     far.pipe(near);
@@ -65,7 +67,7 @@ export async function startProxy(url: string): Promise<Proxy> {
     await closed;
   };
   return {
-    nextCommit: () => new Promise((resolve) => (awaited = resolve)),
+    nextCommit: (spelling = "COMMIT") => new Promise((take) => (awaited = { spelling, take })),
     through: (original) => {
       const proxied = new URL(original);
       proxied.host = `127.0.0.1:${String(ownPort)}`;
@@ -87,17 +89,28 @@ export async function startProxy(url: string): Promise<Proxy> {
 }
 
 function hold(near: Socket, far: Socket, data: Buffer): HeldCommit {
+  /** Gives what the server answered before it told that COMMIT was done. */
+  const carryOut = async (): Promise<Buffer> => {
+    far.unpipe(near);
+    let answer = Buffer.alloc(0);
+    const answered = new Promise<Buffer>((resolve) => {
+      far.on("data", (part: Buffer) => {
+        answer = Buffer.concat([answer, part]);
+        const done = answer.indexOf("COMMIT\0");
+        // Before the tag stand the message's type and its length.
+        if (done >= 0) resolve(answer.subarray(0, done - 5));
+      });
+    });
+    far.resume();
+    far.write(data);
+    return answered;
+  };
   return {
     carryOut: async () => {
-      far.unpipe(near);
-      const answered = new Promise<void>((resolve) => {
-        far.on("data", (answer: Buffer) => {
-          if (answer.includes("COMMIT\0")) resolve();
-        });
-      });
-      far.resume();
-      far.write(data);
-      await answered;
+      await carryOut();
+    },
+    panic: async () => {
+      near.end(Buffer.concat([await carryOut(), errorMessage("PANIC", "58030", "could not fsync the log")]));
     },
     pass: () => {
       far.write(data);
@@ -107,6 +120,14 @@ function hold(near: Socket, far: Socket, data: Buffer): HeldCommit {
       far.resetAndDestroy();
     },
   };
+}
+
+/** PostgreSQL's ErrorResponse. */
+function errorMessage(severity: string, code: string, message: string): Buffer {
+  const fields = Buffer.from(`S${severity}\0V${severity}\0C${code}\0M${message}\0\0`);
+  const head = Buffer.from("E\0\0\0\0");
+  head.writeInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
 }
 
 async function listen(server: Server, port: number): Promise<number> {

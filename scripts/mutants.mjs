@@ -8,6 +8,8 @@ import { orExit, prepare, root } from "./prepare.mjs";
 const compileDeadline = 120_000;
 const testDeadline = 240_000;
 const copied = [
+  "drill",
+  "scratch",
   "src",
   "migrations",
   "test",

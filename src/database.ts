@@ -10,8 +10,8 @@ import {
 } from "./database/connection.js";
 import { silentLogger } from "./database/silent-logger.js";
 
-/** One group of connections: the API's writes, its reads, entries of refused and failed attempts, the log's readers. */
-export type PoolName = "api" | "read" | "refusals" | "reader";
+/** One group of connections: the API's writes, its reads, entries of refused and failed attempts, of looks, the log's readers. */
+export type PoolName = "api" | "read" | "refusals" | "looks" | "reader";
 
 export interface DatabaseUrls {
   /** The API's restricted login. */
@@ -33,6 +33,8 @@ export interface Databases {
   readonly read: DataSource;
   /** For entries of attempts that came to nothing; bounded, and quick to give up. */
   readonly refusals: pg.Pool;
+  /** For entries of looks at the log, so that readers hold up no attempt's; bounded and quick like those. */
+  readonly looks: pg.Pool;
   /** For `auditLogs` and `auditEntry`: sees the tenants named in the transaction, and changes nothing. */
   readonly reader: pg.Pool;
   /** Waits for connections in use, 2.5 seconds at most, and closes all. Asked again, it answers the same. */
@@ -40,9 +42,9 @@ export interface Databases {
 }
 
 /** Sizes of the pools: together well below PostgreSQL's own default of 100 for one process. */
-const sizes: Readonly<Record<PoolName, number>> = { api: 10, read: 5, refusals: 2, reader: 8 };
+const sizes: Readonly<Record<PoolName, number>> = { api: 10, read: 5, refusals: 2, looks: 2, reader: 8 };
 const idleDeadline = 5 * 60_000;
-const refusalDeadlines: Deadlines = { ...servingDeadlines, connect: 2_000 };
+const apartDeadlines: Deadlines = { ...servingDeadlines, connect: 2_000 };
 /** With the steps before it, within what a stop may take. */
 const closeDeadline = 2_500;
 const upkeepDeadline = 60_000;
@@ -57,12 +59,14 @@ export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions
   const write = dataSource("api", poolConfig("api", urls.apiUrl, readWrite), options);
   const read = dataSource("read", poolConfig("read", urls.apiUrl, readOnly), options);
   const refusals = pool("refusals", poolConfig("refusals", urls.apiUrl, readWrite), options);
+  const looks = pool("looks", poolConfig("looks", urls.apiUrl, readWrite), options);
   const reader = pool("reader", poolConfig("reader", urls.readerUrl, readOnly), options);
   const close = closer(
     {
       api: () => write.isInitialized && poolOf(write).end(),
       read: () => read.isInitialized && poolOf(read).end(),
       refusals: () => refusals.end(),
+      looks: () => looks.end(),
       reader: () => reader.end(),
     },
     options,
@@ -76,7 +80,7 @@ export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions
     await close();
     throw error;
   }
-  return { write, read, refusals, reader, close };
+  return { write, read, refusals, looks, reader, close };
 }
 
 /**
@@ -101,7 +105,7 @@ export async function keepPartitions(pool: pg.Pool): Promise<string[]> {
 }
 
 function poolConfig(name: PoolName, url: string, settings: SessionSettings): pg.PoolConfig {
-  const deadlines = name === "refusals" ? refusalDeadlines : servingDeadlines;
+  const deadlines = name === "refusals" || name === "looks" ? apartDeadlines : servingDeadlines;
   const config = connectionConfig(url, `auditql ${name}`, deadlines, settings);
   // A pipelining connection is given up with the statement that outlasts its deadline: nothing waits behind that.
   return { ...config, max: sizes[name], idleTimeoutMillis: idleDeadline, pipeline: name === "api" };
@@ -154,7 +158,13 @@ function closer(pools: Readonly<Record<PoolName, () => unknown>>, { onError }: D
   };
   let closed: Promise<unknown> | undefined;
   return async () => {
-    closed ??= Promise.all([closeOne("api"), closeOne("read"), closeOne("refusals"), closeOne("reader")]);
+    closed ??= Promise.all([
+      closeOne("api"),
+      closeOne("read"),
+      closeOne("refusals"),
+      closeOne("looks"),
+      closeOne("reader"),
+    ]);
     await closed;
   };
 }

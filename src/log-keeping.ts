@@ -5,11 +5,16 @@ import type { GraphQLSchema } from "graphql";
 import type pg from "pg";
 import { AccessLog } from "./audit/access-log.js";
 import { declarationsOf, recordDeclarations } from "./audit/declarations.js";
-import { FoldFile, leftFolds, type FoldFileOwner } from "./audit/fold-file.js";
+import type { PendingEntry } from "./audit/entry.js";
+import { FoldFile } from "./audit/fold-file.js";
+import type { FoldFileOwner } from "./audit/fold-lines.js";
+import { leftFolds, type LeftFolds } from "./audit/left-folds.js";
 import { Folds } from "./audit/fold.js";
 import { RefusalLog, Sessions, type AuditedResource, type AuditObserver } from "./audit/index.js";
 import { ProcessLog } from "./audit/process-log.js";
 import type { Spool } from "./audit/spool/spool.js";
+import { refusedForGood } from "./audit/refused-for-good.js";
+import { readOrMakeKey } from "./audit/spool/folder.js";
 import { inTransactionApart, writeOnce } from "./audit/write-apart.js";
 import type { Config } from "./config.js";
 import { within } from "./database/connection.js";
@@ -35,6 +40,8 @@ interface KeepingOptions {
   readonly shutdown: Shutdown;
   /** Of the API's login, apart from the operations'. */
   readonly pool: pg.Pool;
+  /** Of the same login, for entries of looks at the log. */
+  readonly looks: pg.Pool;
   readonly spool: Spool;
   readonly metrics: Metrics;
   readonly observer: AuditObserver;
@@ -45,7 +52,7 @@ const closeDeadline = 1_500;
 
 /** Takes over what a process before left, and plans what is written at the stop, before the connections close. */
 export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
-  const { log, shutdown, pool, spool, observer } = options;
+  const { log, shutdown, pool, looks, spool, observer } = options;
   const sessions = new Sessions();
   const refusals = new RefusalLog(pool, observer, spool);
   const processLog = processLogOf(options, sessions);
@@ -62,7 +69,7 @@ export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
     sessions,
     refusals,
     folds,
-    access: new AccessLog({ pool, sessions, refusals, folds, observer }),
+    access: new AccessLog({ pool: looks, sessions, refusals, folds, observer }),
     started: async (schema, resources) => {
       try {
         await processLog.started();
@@ -101,11 +108,15 @@ async function openFolds({ config, log, pool, metrics, observer }: KeepingOption
     observer.written([summary]);
   };
   const onFileError = (error: unknown) => log.warn({ error, folder }, "what is folded can't be kept on disk");
-  await writeLeft(folder, write, log);
-  const file = await FoldFile.open(folder, await thisProcess(), onFileError).catch((error: unknown) => {
-    onFileError(error);
-    return undefined;
-  });
+  // One key for all that waits in DATA_DIR: the spool, which is open already, made it.
+  const key = await readOrMakeKey(join(config.dataDir, "spool"));
+  await writeLeft({ folder, key, write, log });
+  const file = await FoldFile.open({ folder, key, owner: await thisProcess(), onError: onFileError }).catch(
+    (error: unknown) => {
+      onFileError(error);
+      return undefined;
+    },
+  );
   return new Folds({
     deniedPerMinute: config.deniedPerMinute,
     write,
@@ -115,18 +126,40 @@ async function openFolds({ config, log, pool, metrics, observer }: KeepingOption
   });
 }
 
-/** Writes the summaries of processes that ended without doing so. */
-async function writeLeft(folder: string, write: ConstructorParameters<typeof Folds>[0]["write"], log: Logger) {
+interface LeftGround {
+  readonly folder: string;
+  readonly key: Buffer;
+  readonly write: (summary: PendingEntry) => Promise<void>;
+  readonly log: Logger;
+}
+
+/** Writes the summaries of processes that ended without doing so. What can't be written of one holds up no other's. */
+async function writeLeft(ground: LeftGround): Promise<void> {
+  const { folder, key, log } = ground;
   const isRunning = async ({ pid, started }: FoldFileOwner) => (await lookUpProcess(pid))?.started === started;
-  try {
-    for (const { summaries, badLines, discard } of await leftFolds(folder, isRunning)) {
-      for (const summary of summaries) await write(summary);
-      const keptAside = await discard();
-      log.warn({ summaries: summaries.length, badLines, keptAside }, "wrote what an ended process had folded");
+  const notYet = "what an ended process had folded can't be written yet: the next start tries again";
+  const onError = (error: unknown) => log.error({ error, folder }, notYet);
+  const files = await leftFolds(folder, key, isRunning).catch((error: unknown) => {
+    onError(error);
+    return [];
+  });
+  for (const file of files) await writeFrom(file, ground).catch(onError);
+}
+
+async function writeFrom({ summaries, badLines, discard, keepAside }: LeftFolds, { write, log }: LeftGround) {
+  let refused = 0;
+  for (const summary of summaries) {
+    try {
+      await write(summary);
+    } catch (error) {
+      if (refusedForGood(error) === null) throw error;
+      refused += 1;
+      log.error({ error }, "the database refuses a summary of what an ended process had folded");
     }
-  } catch (error) {
-    log.error({ error, folder }, "what an ended process had folded can't be written yet: the next start tries again");
   }
+  const keptAside = badLines + refused > 0 ? await keepAside() : await discard();
+  const written = summaries.length - refused;
+  log.warn({ summaries: written, refused, badLines, keptAside }, "wrote what an ended process had folded");
 }
 
 async function thisProcess(): Promise<FoldFileOwner> {

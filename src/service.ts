@@ -82,6 +82,7 @@ export async function startService(options: ServiceOptions): Promise<string> {
     log,
     shutdown,
     pool: databases.refusals,
+    looks: databases.looks,
     spool,
     metrics,
     observer: telemetry,

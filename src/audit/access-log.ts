@@ -51,7 +51,7 @@ export class AccessLog {
     const { folds } = this.ground;
     const likeness = filterOf(look);
     const entries = rowsByTenant(look.context, answer).map(([tenantId, rows]) =>
-      this.#entry(look, tenantId, "SUCCESS", { filter: likeness, rows }),
+      this.#entry(look, tenantId, "SUCCESS", { filter: filterIn(tenantId, look), rows }),
     );
     // All before the write: a window that ended during it would need a second one, which might fail beside the first.
     const due = entries.filter((entry) => !folds.fold(entry, LOOKS_PER_MINUTE, likeness));
@@ -155,6 +155,16 @@ function rowsByTenant(context: AuditContext, answer: LogAnswer): [tenantId: stri
 
 const filterOf = ({ query, args }: Look): JsonText =>
   canonical(query === "auditLogs" ? (args["filter"] ?? {}) : { id: args["id"] });
+
+/** Whole only where its reader belongs or all is seen: it may name what other tenants' logs hold. */
+function filterIn(tenantId: string, look: Look): JsonText {
+  const filter = look.args["filter"];
+  const isWhole = tenantId === PLATFORM_TENANT || tenantId === tenantOf(look.context);
+  // The id of an entry that was found is this tenant's own.
+  if (isWhole || look.query === "auditEntry" || typeof filter !== "object" || filter === null) return filterOf(look);
+  const asked = Object.entries(filter).filter(([, value]) => value !== undefined && value !== null);
+  return canonical(Object.fromEntries(asked.map(([field]) => [field, field === "tenantId" ? [tenantId] : null])));
+}
 
 /** Of another form it names no entry, and stands in the filter alone. */
 const idOf = (id: unknown): string | null =>

@@ -3,7 +3,7 @@ import { auditedCall } from "./audited-call.js";
 import type { AuditRuntime } from "./audit-runtime.js";
 import type { AuditedField } from "./audited-field.js";
 import type { AuditContext, MutationContext } from "./context.js";
-import { anonymous, tenantPattern, type ChangeAction, type RequestOrigin } from "./entry.js";
+import { anonymous, nowhere, tenantPattern, type ChangeAction } from "./entry.js";
 import type { AuditedResource } from "./resource.js";
 
 /** What background work is about to do. */
@@ -42,15 +42,6 @@ export interface BackgroundResult<Result> {
   /** One for each id, then for each row that was touched; none for what was skipped. */
   readonly entryIds: readonly string[];
 }
-
-const unasked: RequestOrigin = {
-  requestId: null,
-  clientRequestId: null,
-  traceId: null,
-  reason: null,
-  ip: null,
-  userAgent: null,
-};
 
 /**
  * Does background work as a mutation is done: one transaction with the prior state locked, the state after read again,
@@ -126,7 +117,7 @@ function contextOf<Entity extends object>(
 ): AuditContext {
   const { type, subsystem } = actor;
   const caller = { actor: { ...anonymous, type, subsystem }, tenantId, subject: null, roles: new Set<string>() };
-  return { caller, origin: unasked, manager: readDataSource.manager, reports: [] };
+  return { caller, origin: nowhere, manager: readDataSource.manager, reports: [] };
 }
 
 function backgroundContext<Entity extends object>(context: MutationContext): BackgroundContext<Entity> {

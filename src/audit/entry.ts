@@ -126,6 +126,21 @@ export interface RequestOrigin {
   readonly userAgent: string | null;
 }
 
+/**
+ * Of what no request asked for.
+ *
+ * @example
+ * nowhere.requestId; // null
+ */
+export const nowhere: RequestOrigin = {
+  requestId: null,
+  clientRequestId: null,
+  traceId: null,
+  reason: null,
+  ip: null,
+  userAgent: null,
+};
+
 /** An entry as it is staged: what the database stamps (id, time, transaction, login) is not the writer's to state. */
 export interface PendingEntry {
   readonly tenantId: string;
@@ -161,7 +176,10 @@ export interface Repeats {
 
 /** A look at the log. */
 export interface Access {
-  /** The filter as a JSON object. */
+  /**
+   * The filter as a JSON object. Where the log isn't the reader's own nor the platform's, its values are null, and
+   * `tenantId` names that log's tenant alone.
+   */
   readonly filter: JsonText;
   /** How many entries of this tenant's log the answer held. */
   readonly rows: number;

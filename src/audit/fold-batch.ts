@@ -1,4 +1,4 @@
-import type { PendingEntry } from "./entry.js";
+import { nowhere, type PendingEntry } from "./entry.js";
 
 /** Others of the tenant come between, so that a flood can have as many ranges as attempts. */
 const MAX_RANGES = 200;
@@ -59,5 +59,3 @@ export class FoldBatch {
     };
   }
 }
-
-const nowhere = { requestId: null, clientRequestId: null, traceId: null, reason: null, ip: null, userAgent: null };

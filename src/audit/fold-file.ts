@@ -1,21 +1,22 @@
-import { createHash, randomBytes } from "node:crypto";
-import { appendFile, chmod, mkdir, readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { appendFile, chmod, mkdir, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { PendingEntry } from "./entry.js";
 import type { FoldBatch } from "./fold-batch.js";
+import { batchLine, FoldLines, type FoldFileOwner } from "./fold-lines.js";
 
-/** The process that a file belongs to, so that no other takes it while that one runs. */
-export interface FoldFileOwner {
-  readonly pid: number;
-  /** When it began, as the system says: ids of processes come again. */
-  readonly started: string;
+export interface FoldFileOptions {
+  readonly folder: string;
+  /** Of the checksums: who hasn't got it can add no line, nor alter one. */
+  readonly key: Buffer;
+  readonly owner: FoldFileOwner;
+  readonly onError: (error: unknown) => void;
 }
 
 /** Milliseconds between two writes. */
 const INTERVAL = 1_000;
 const MAX_BYTES = 16 * 1024 * 1024;
-const FORMAT = "auditql-folds/1";
-const SUFFIX = ".jsonl";
+/** How the names of such files end. */
+export const FOLD_FILE_SUFFIX = ".jsonl";
 
 /**
  * What a process has folded so far, in a file of its own that only grows until nothing is left to tell: for each batch a
@@ -25,28 +26,29 @@ const SUFFIX = ".jsonl";
  */
 export class FoldFile {
   readonly #path: string;
-  readonly #header: string;
-  readonly #onError: (error: unknown) => void;
+  readonly #options: FoldFileOptions;
   readonly #live = new Map<string, FoldBatch>();
   readonly #dirty = new Set<FoldBatch>();
   readonly #done = new Set<string>();
+  #lines: FoldLines;
   #bytes = 0;
   #savedAt = -INTERVAL;
   #saving: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(path: string, owner: FoldFileOwner, onError: (error: unknown) => void) {
+  private constructor(path: string, options: FoldFileOptions) {
     this.#path = path;
-    this.#header = lineOf({ format: FORMAT, owner });
-    this.#onError = onError;
+    this.#options = options;
+    this.#lines = new FoldLines(options.key, options.owner);
   }
 
   /** Makes the file in the folder, for this account's eyes alone. */
-  static async open(folder: string, owner: FoldFileOwner, onError: (error: unknown) => void): Promise<FoldFile> {
+  static async open(options: FoldFileOptions): Promise<FoldFile> {
+    const { folder, owner } = options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await chmod(folder, 0o700);
-    const name = `${String(owner.pid)}-${randomBytes(6).toString("hex")}${SUFFIX}`;
-    const file = new FoldFile(join(folder, name), owner, onError);
+    const name = `${String(owner.pid)}-${randomBytes(6).toString("hex")}${FOLD_FILE_SUFFIX}`;
+    const file = new FoldFile(join(folder, name), options);
     await file.#rewrite();
     return file;
   }
@@ -71,7 +73,7 @@ export class FoldFile {
     clearTimeout(this.#timer);
     await this.#saving;
     await this.#save();
-    if (this.#live.size === 0) await unlink(this.#path).catch(this.#onError);
+    if (this.#live.size === 0) await unlink(this.#path).catch(this.#options.onError);
   }
 
   #plan(): void {
@@ -86,14 +88,15 @@ export class FoldFile {
     this.#timer = undefined;
     if (this.#dirty.size + this.#done.size === 0) return;
     this.#savedAt = performance.now();
-    this.#saving = this.#append().catch(this.#onError);
+    this.#saving = this.#append().catch(this.#options.onError);
     await this.#saving;
     this.#saving = null;
     if (this.#dirty.size + this.#done.size > 0) this.#plan();
   }
 
   async #append(): Promise<void> {
-    const text = [...this.#dirty].map(batchLine).join("") + [...this.#done].map((done) => lineOf({ done })).join("");
+    const told = [...[...this.#dirty].map(batchLine), ...[...this.#done].map((done) => ({ done }))];
+    const text = told.map((content) => this.#lines.next(content)).join("");
     const bytes = Buffer.byteLength(text);
     this.#dirty.clear();
     this.#done.clear();
@@ -102,114 +105,19 @@ export class FoldFile {
     this.#bytes += bytes;
   }
 
-  /** Begins anew with what is live. Of more than there is room for, the rest isn't told. */
+  /** Begins anew, as another run, with what is live. Of more than there is room for, the rest isn't told. */
   async #rewrite(): Promise<void> {
-    let text = this.#header;
+    const { key, owner } = this.#options;
+    const lines = new FoldLines(key, owner);
+    let text = lines.header;
     for (const batch of this.#live.values()) {
-      const line = batchLine(batch);
+      const line = lines.next(batchLine(batch));
       if (text.length + line.length <= MAX_BYTES) text += line;
     }
     const draft = `${this.#path}.new`;
     await writeFile(draft, text, { mode: 0o600 });
     await rename(draft, this.#path);
+    this.#lines = lines;
     this.#bytes = Buffer.byteLength(text);
   }
-}
-
-/** What a process left that has ended without writing its summaries. */
-export interface LeftFolds {
-  readonly summaries: readonly PendingEntry[];
-  /** Lines that no process wrote so, or not whole. */
-  readonly badLines: number;
-  /** The file has served: it goes, or with bad lines in it is kept aside under the name that is returned. */
-  readonly discard: () => Promise<string | null>;
-}
-
-/** The files of processes that have ended. */
-export async function leftFolds(
-  folder: string,
-  isRunning: (owner: FoldFileOwner) => Promise<boolean>,
-): Promise<LeftFolds[]> {
-  const names = await readdir(folder).catch(emptyIfMissing);
-  const left: LeftFolds[] = [];
-  for (const name of names.filter((it) => it.endsWith(SUFFIX))) {
-    const path = join(folder, name);
-    const text = await readFile(path, "utf8").catch(() => null);
-    if (text === null) continue;
-    const found = parse(text);
-    if (found.owner && (await isRunning(found.owner))) continue;
-    left.push({ ...found, discard: () => discard(path, found.badLines) });
-  }
-  return left;
-}
-
-async function discard(path: string, badLines: number): Promise<string | null> {
-  // Another process that starts at the same time may have been faster.
-  if (badLines === 0) {
-    await unlink(path).catch(() => undefined);
-    return null;
-  }
-  const aside = `${path}.set-aside`;
-  await rename(path, aside).catch(() => undefined);
-  return aside;
-}
-
-function parse(text: string) {
-  const batches = new Map<string, PendingEntry>();
-  let owner: FoldFileOwner | null = null;
-  let badLines = 0;
-  for (const line of text.split("\n").filter((it) => it !== "")) {
-    const content = contentOf(line);
-    if (content === null) badLines += 1;
-    else if ("format" in content) owner = content.owner;
-    else if ("done" in content) batches.delete(content.done);
-    else batches.set(content.batch, summaryFrom(content.summary));
-  }
-  return { owner, badLines, summaries: [...batches.values()] };
-}
-
-type Text = Omit<PendingEntry, "sequenceNumber" | "repeats"> & {
-  readonly sequenceNumber: string;
-  readonly repeats: { readonly count: number; readonly sequenceNumbers: readonly (readonly [string, string])[] };
-};
-type Content =
-  | { readonly format: string; readonly owner: FoldFileOwner }
-  | { readonly batch: string; readonly summary: Text }
-  | { readonly done: string };
-
-const batchLine = (batch: FoldBatch): string => lineOf({ batch: batch.name, summary: summaryText(batch.summary()) });
-
-function lineOf(content: Content): string {
-  const text = JSON.stringify(content);
-  return `${checksum(text)} ${text}\n`;
-}
-
-function contentOf(line: string): Content | null {
-  const [, sum, text = ""] = /^([0-9a-f]{32}) (\{.*\})$/s.exec(line) ?? [];
-  return sum === checksum(text) ? (JSON.parse(text) as Content) : null;
-}
-
-const checksum = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 32);
-
-/** 64 bits don't pass through a JavaScript number. */
-function summaryText({ sequenceNumber, repeats, ...rest }: PendingEntry): Text {
-  const sequenceNumbers = (repeats?.sequenceNumbers ?? []).map(
-    ([first, last]) => [String(first), String(last)] as const,
-  );
-  return { ...rest, sequenceNumber: String(sequenceNumber), repeats: { count: repeats?.count ?? 0, sequenceNumbers } };
-}
-
-function summaryFrom({ sequenceNumber, repeats, ...rest }: Text): PendingEntry {
-  const sequenceNumbers = repeats.sequenceNumbers.map(([first, last]) => [BigInt(first), BigInt(last)] as const);
-  // The process may have ended in the second before it would have told more.
-  return {
-    ...rest,
-    sequenceNumber: BigInt(sequenceNumber),
-    repeats: { count: repeats.count, sequenceNumbers, isLeast: true },
-  };
-}
-
-function emptyIfMissing(error: unknown): string[] {
-  if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
-  throw error;
 }

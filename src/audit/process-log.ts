@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { anonymous, PLATFORM_TENANT, type Actor, type PendingEntry, type RequestOrigin } from "./entry.js";
+import { anonymous, nowhere, PLATFORM_TENANT, type Actor, type PendingEntry } from "./entry.js";
 import type { StartedField } from "./own-resources.js";
 import type { Sessions } from "./session.js";
 
@@ -59,12 +59,3 @@ export class ProcessLog {
 }
 
 const system = (subsystem: string): Actor => ({ ...anonymous, type: "SYSTEM", subsystem });
-
-const nowhere: RequestOrigin = {
-  requestId: null,
-  clientRequestId: null,
-  traceId: null,
-  reason: null,
-  ip: null,
-  userAgent: null,
-};

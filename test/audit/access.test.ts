@@ -3,6 +3,7 @@ import { holdTransaction, useClient } from "../support/client.js";
 import { readLog, type ReadEntry } from "../support/log.js";
 import { createDatabase, query } from "../support/postgres.js";
 import { startServer, type Answer, type TestServer } from "../support/server.js";
+import { until } from "../support/until.js";
 
 const client = useClient();
 const auditor = { subject: "u-8", name: "Sample Auditor", tenant: "acme", roles: ["auditor"] };
@@ -99,15 +100,41 @@ describe("a look at the log", () => {
   });
 
   it("by a platform auditor stands with every tenant whose entries it was given, and with the platform", async () => {
-    const answer = await ask(list(`{ resourceId: ["${device}", "${theirs}"], resourceType: ["device"] }`), platform);
-    const filter = { resourceId: [device, theirs], resourceType: ["device"] };
+    const filter = { resourceId: [device, theirs], resourceType: ["device"], tenantId: ["acme", "globex"] };
+    const answer = await ask(
+      list(`{ resourceId: ["${device}", "${theirs}"], resourceType: ["device"], tenantId: ["acme", "globex"] }`),
+      platform,
+    );
+    const fields = { resourceId: null, resourceType: null };
     expect(await leftBy(answer)).toMatchObject([
       { tenant_id: "$platform", actor_id: "u-9", access: { filter, rows: 0 } },
-      { tenant_id: "acme", actor_id: "u-9", access: { filter, rows: 2 } },
-      { tenant_id: "globex", actor_id: "u-9", access: { filter, rows: 1 } },
+      { tenant_id: "acme", actor_id: "u-9", access: { filter: { ...fields, tenantId: ["acme"] }, rows: 2 } },
+      { tenant_id: "globex", actor_id: "u-9", access: { filter: { ...fields, tenantId: ["globex"] }, rows: 1 } },
     ]);
+    const [, acme, globex] = (await leftBy(answer)).map((entry) => JSON.stringify(entry));
+    for (const name of ["globex", theirs]) expect(acme).not.toContain(name);
+    for (const name of ["acme", device]) expect(globex).not.toContain(name);
     const own = await ask(list(`{ tenantId: ["$platform"], eventType: ["api.started"] }`), platform);
     expect(await leftBy(own)).toMatchObject([{ tenant_id: "$platform", access: { rows: 1 } }]);
+  });
+
+  it("by a platform auditor for one entry names it in its tenant's log too", async () => {
+    const [entry] = await readLog(client.server, { resourceId: [device], action: ["UPDATE"] });
+    const access = { filter: { id: entry?.id } };
+    expect(await leftBy(await ask(`{ auditEntry(id: "${entry?.id}") { id } }`, platform))).toMatchObject([
+      { tenant_id: "$platform", access: { ...access, rows: 0 } },
+      { tenant_id: "acme", access: { ...access, rows: 1 } },
+    ]);
+  });
+
+  it("by a platform auditor of a tenant has its whole filter in that tenant's log", async () => {
+    const answer = await ask(list(`{ resourceId: ["${device}", "${theirs}"] }`), { ...platform, tenant: "acme" });
+    const filter = { resourceId: [device, theirs] };
+    expect((await leftBy(answer)).map(({ tenant_id, access }) => [tenant_id, access])).toEqual([
+      ["$platform", { filter, rows: 0 }],
+      ["acme", { filter, rows: 2 }],
+      ["globex", { filter: { resourceId: null }, rows: 1 }],
+    ]);
   });
 
   it("that finds nothing stands with the reader's tenant, and with the platform where its auditor looked", async () => {
@@ -154,7 +181,14 @@ describe("a look at the log", () => {
   it("shows nothing where its entry can't be written", async () => {
     const locked = await holdTransaction(client.database);
     await locked.sql("lock table audit.entry in share mode");
-    const answer = await ask(list(`{ actorId: ["u-1"], action: [CREATE] }`), auditor);
+    const asked = ask(list(`{ actorId: ["u-1"], action: [CREATE] }`), auditor);
+    const waiting = `select application_name as name from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    // On connections of its own: who looks holds up no attempt's entry.
+    await until(async () => (await client.sql<{ name: string }>(waiting))[0]?.name === "auditql looks", {
+      what: "the look waits to be entered",
+    });
+    const answer = await asked;
     await locked.rollback();
     expect(answer.data ?? null).toBeNull();
     expect(answer.errors?.map(({ extensions }) => extensions.code)).toEqual(["AUDIT_UNAVAILABLE"]);

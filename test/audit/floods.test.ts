@@ -1,7 +1,20 @@
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { randomBytes, randomUUID } from "node:crypto";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { LineSeal } from "../../src/audit/spool/line-seal.js";
 import { readLog, type ReadEntry } from "../support/log.js";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { startServer, type Answer, type TestServer } from "../support/server.js";
@@ -50,6 +63,24 @@ async function deniedAfterwards(tenant: string | null = "acme"): Promise<ReadEnt
   const entries = await readLog(server, { outcome: ["DENIED"] }, tenant);
   await server.stop();
   return entries;
+}
+
+/** Leaves what a killed process had folded: its file, the file's key and run, and the summary in it. */
+async function leaveFold(claims = member) {
+  const server = await start({ AUDIT_DENIED_PER_MINUTE: "1" });
+  await flood(server, 3, await server.token(claims));
+  const name = foldFiles().find((it) => it.startsWith(`${String(server.pid)}-`)) ?? "";
+  const file = join(dataDir, "folds", name);
+  await until(() => readFileSync(file, "utf8").includes('"count":2'), { what: "both are in the file" });
+  await server.stop("SIGKILL");
+  const payloads = readFileSync(file, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { attempt: { run: string; summary: Record<"actor", object> } }).attempt);
+  const key = readFileSync(join(dataDir, "spool", "key"));
+  const [header, last] = [payloads[0], payloads.at(-1)];
+  if (!header || !last) throw new Error("The file is empty.");
+  return { file, key, run: header.run, summary: last.summary };
 }
 
 /** Every number that entries and summaries tell of, in order. */
@@ -208,6 +239,57 @@ describe("equal refusals beyond the rate", () => {
     expect(entries.map(({ repeatCount }) => repeatCount)).toEqual([null, 2]);
     expect(foldFiles()).toContain(`${name}.set-aside`);
     expect(servers.at(-1)?.stderr()).toContain('"badLines":2');
+  });
+
+  it("keep lines aside that were sealed with another key or in another file, and those that tell of no summary", async () => {
+    const { file, key, run, summary } = await leaveFold();
+    const named = (seal: LineSeal, number: number, name: string, outcome = "DENIED") => {
+      const told = { ...summary, outcome, sessionId: randomUUID(), actor: { ...summary.actor, name } };
+      return seal.write(number, JSON.stringify({ batch: name, summary: told }));
+    };
+    const own = new LineSeal(key, run);
+    appendFileSync(
+      file,
+      [
+        named(new LineSeal(randomBytes(32), run), 1_000, "of another key"),
+        named(new LineSeal(key, randomUUID()), 1_000, "of another file"),
+        named(own, 1_000, "a success", "SUCCESS"),
+        own.write(1_001, JSON.stringify({ batch: "empty", summary: { outcome: "DENIED" } })),
+        named(own, 999, "from before"),
+        own.write(1_002, JSON.stringify({ batch: "none" })),
+      ].join(""),
+    );
+    const server = await start();
+    const names = await query<{ name: string }>(
+      database.adminUrl,
+      "select actor_name as name from audit.entry where repeat_count is not null",
+    );
+    expect(names).toEqual([{ name: "Sample Member" }]);
+    expect(server.stderr()).toContain('"badLines":6');
+    expect(existsSync(`${file}.set-aside`)).toBe(true);
+  });
+
+  it("of one file that can't be read or that the database refuses hold up no other file's", async () => {
+    const one = await leaveFold();
+    const aside = join(dataDir, "aside");
+    renameSync(one.file, aside);
+    const other = await leaveFold({ ...member, subject: "u-3" });
+    const bad = join(dataDir, "folds", "0-bad.jsonl");
+    copyFileSync(aside, bad);
+    const seal = new LineSeal(one.key, one.run);
+    const refused = { ...one.summary, sessionId: randomUUID(), eventType: "x".repeat(100_000) };
+    appendFileSync(bad, seal.write(1_000, JSON.stringify({ batch: "malformed", summary: {} })));
+    appendFileSync(bad, seal.write(1_001, JSON.stringify({ batch: "refused", summary: refused })));
+    renameSync(aside, join(dataDir, "folds", "1-good.jsonl"));
+    const server = await start();
+    const actors = await query<{ id: string }>(
+      database.adminUrl,
+      "select actor_id as id from audit.entry where repeat_count is not null order by 1",
+    );
+    expect(actors).toEqual([{ id: "u-2" }, { id: "u-3" }]);
+    expect(server.stderr()).toContain('"refused":1,"badLines":1');
+    expect(foldFiles().filter((name) => !name.startsWith(`${String(server.pid)}-`))).toEqual(["0-bad.jsonl.set-aside"]);
+    expect(existsSync(other.file)).toBe(false);
   });
 
   it("count in the metrics", async () => {

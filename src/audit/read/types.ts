@@ -165,7 +165,8 @@ export class AuditSequenceRange {
 @ObjectType({ simpleResolvers: true, description: "A look at the log." })
 export class AuditAccess {
   @Field(() => JsonObject, {
-    description: "What was asked for, as it was asked; of a filter too large to keep, its length and digest.",
+    description:
+      "What was asked for, as it was asked; of a filter too large to keep, its length and digest. In the log of another tenant than the reader's, values are null, and tenantId names that tenant alone.",
   })
   filter!: Readonly<Record<string, unknown>>;
 

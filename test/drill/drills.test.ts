@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../support/until.js";
 
 /** A short run makes a cluster, starts the API several times, and does its worst. */
@@ -33,19 +33,18 @@ async function run(...args: string[]) {
   return { code: await ended, ...said };
 }
 
-describe("a drill that loses nothing says so, ends with 0 and leaves nothing behind:", () => {
-  test.each(["crash", "outage", "attack", "escape"])(
-    "%s",
-    async (name) => {
-      const { code, stdout, stderr } = await run(name, "--quick", "--seed", "1");
-      expect(stdout, stderr).toContain("Nothing was lost.");
-      expect(stdout).toContain("Seed 1.");
-      expect(code).toBe(0);
-      expect(await readdir(folder)).toEqual([]);
-    },
-    deadline,
-  );
-});
+// The other drills' short runs are steps of their own in `.ci/run`: together they take longer than all other tests may.
+test(
+  "a drill that loses nothing says so, ends with 0 and leaves nothing behind",
+  async () => {
+    const { code, stdout, stderr } = await run("crash", "--quick", "--seed", "1");
+    expect(stdout, stderr).toContain("Nothing was lost.");
+    expect(stdout).toContain("Seed 1.");
+    expect(code).toBe(0);
+    expect(await readdir(folder)).toEqual([]);
+  },
+  deadline,
+);
 
 test(
   "SIGINT ends a drill and takes away what it made",

@@ -167,6 +167,13 @@ export const mutants = [
     tests: ["test/chats/auto-archive.test.ts"],
   },
   {
+    name: "a statement behind a failed operation is let through",
+    file: "src/audit/scope.ts",
+    find: 'if (this.phase === "ending" && !/^ROLLBACK',
+    replace: 'if (this.phase === "ending" && this.depth > 99 && !/^ROLLBACK',
+    tests: ["test/audit/mistakes.test.ts"],
+  },
+  {
     name: "control: the retries are one more",
     file: "src/audit/audited-call.ts",
     find: "const MAX_TRIES = 4;",

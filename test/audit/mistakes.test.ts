@@ -204,6 +204,27 @@ describe("two writes at once in one resolver", () => {
     await expectRefused(run, id, /the other half/);
   });
 
+  it("are refused amid the ROLLBACK, behind which they would stand on their own", async () => {
+    const id = await insertThing();
+    let late: Promise<unknown> = Promise.resolve();
+    const run = await change(id, (args, context) => {
+      const runner = context.manager.queryRunner;
+      if (!runner) throw new Error("The operation has no connection.");
+      const send = runner.query.bind(runner);
+      runner.query = (...statement: Parameters<typeof send>) => {
+        const answer = send(...statement);
+        if (statement[0] === "ROLLBACK") {
+          late = rename(args.id, "late", context);
+          late.catch(() => undefined);
+        }
+        return answer;
+      };
+      throw new Error("the other half");
+    });
+    await expect(late).rejects.toThrow(/A statement after the operation failed/);
+    await expectRefused(run, id, /the other half/);
+  });
+
   it("in two operations at once are two operations, each with its entry", async () => {
     const ids = [await insertThing(), await insertThing()];
     const schema = schemaOf(async (args, context) => {

@@ -4,15 +4,15 @@ import { EntryKeyError, takeKeys } from "../entry-key.js";
 import { fateOf } from "../fate.js";
 import type { AuditObserver } from "../observer.js";
 import { refusedForGood } from "../refused-for-good.js";
+import { insertEntries } from "../write-apart.js";
 import { writeWithin, type StagedEntry } from "../write-staged.js";
 import type { SpooledAttempt } from "./attempt-line.js";
 import type { Spool, SpoolObserver } from "./spool.js";
 import type { WaitingLine } from "./spool-file.js";
 
 const MAX_BATCH_LINES = 50;
+const MAX_BATCH_ENTRIES = 200;
 const MAX_BATCH_BYTES = 2 * 1024 * 1024;
-/** A batch takes no further line after so many milliseconds; each statement has its own deadline. */
-const BATCH_MILLISECONDS = 3_000;
 const FIRST_WAIT = 200;
 const LONGEST_WAIT = 5_000;
 /** What is under way at the end may take so long; cut off, it is done again by the next start, to the same effect. */
@@ -90,11 +90,12 @@ export class Replayer {
     let moved = false;
     let hasOpen = false;
     let batch: Item[] = [];
+    let entries = 0;
     let bytes = 0;
     const flush = async (): Promise<void> => {
       if (batch.length > 0) await this.#writeTogether(batch);
       moved ||= batch.length > 0;
-      [batch, bytes] = [[], 0];
+      [batch, entries, bytes] = [[], 0, 0];
     };
     for (const line of this.spool.lines()) {
       if (this.#stopping.signal.aborted) break;
@@ -102,8 +103,13 @@ export class Replayer {
       if (attempt === null) {
         moved = true;
       } else if (attempt.undecided === null) {
+        // What has a cause is written behind all that has none: with others it would come out of its order.
+        const isAlone = attempt.staged.some(({ causedBy }) => causedBy !== null);
+        if (isAlone || entries + line.entries > MAX_BATCH_ENTRIES) await flush();
         batch.push({ line, attempt });
+        entries += line.entries;
         bytes += line.length;
+        if (isAlone) await flush();
       } else {
         await flush();
         const isDecided = await this.#decide(line, attempt);
@@ -116,7 +122,7 @@ export class Replayer {
     return { moved, hasOpen };
   }
 
-  /** Writes them in one transaction; where the database refuses one for good, one by one. */
+  /** Writes them in one transaction; where the database refuses one for good, or has one already, one by one. */
   async #writeTogether(items: readonly Item[]): Promise<void> {
     try {
       await this.#write(items);
@@ -131,31 +137,21 @@ export class Replayer {
 
   async #write(items: readonly Item[]): Promise<void> {
     const begun = performance.now();
-    const { done, written } = await inTransaction(this.pool, async (client) => {
-      const lines: WaitingLine[] = [];
-      const entries: StagedEntry["entry"][] = [];
-      for (const { line, attempt } of items) {
-        if (performance.now() - begun > BATCH_MILLISECONDS && lines.length > 0) break;
-        const { staged, claimedAt } = attempt;
-        const claimed = staged.map(({ entry, causedBy }) => ({ entry: { ...entry, claimedAt }, causedBy }));
-        if (
-          await takeKeys(
-            client,
-            claimed.map(({ entry }) => entry),
-          )
-        ) {
-          await writeWithin(client, claimed);
-          entries.push(...claimed.map(({ entry }) => entry));
-        }
-        lines.push(line);
-      }
-      return { done: lines, written: entries };
+    const staged = items.map(({ attempt }) => claimed(attempt));
+    const entries = staged.flat().map(({ entry }) => entry);
+    const isNew = await inTransaction(this.pool, async (client) => {
+      const areFree = await takeKeys(client, entries);
+      const [only = [], ...others] = staged;
+      if (areFree && others.length === 0) await writeWithin(client, only);
+      else if (areFree) await insertEntries(client, entries);
+      return areFree;
     });
     this.#lastError = null;
     this.audit.wrote((performance.now() - begun) / 1000);
-    if (written.length > 0) this.audit.written(written);
-    this.observer.replayed(done.reduce((sum, { entries }) => sum + entries, 0));
-    await this.spool.done(done);
+    if (isNew) this.audit.written(entries);
+    const lines = items.map(({ line }) => line);
+    this.observer.replayed(lines.reduce((sum, line) => sum + line.entries, 0));
+    await this.spool.done(lines);
   }
 
   /** Whether the transaction has ended: committed, its own entries say so; else these do. */
@@ -171,6 +167,10 @@ export class Replayer {
     return true;
   }
 }
+
+/** An attempt's entries as they are written later. */
+const claimed = ({ staged, claimedAt }: SpooledAttempt): StagedEntry[] =>
+  staged.map(({ entry, causedBy }) => ({ entry: { ...entry, claimedAt }, causedBy }));
 
 /** A connection on which something failed is given up, with whatever transaction it holds. */
 async function withClient<Result>(pool: Pool, work: (client: PoolClient) => Promise<Result>): Promise<Result> {

@@ -69,6 +69,13 @@ export class Api {
     return this.said().trim();
   }
 
+  /** How it ended where nobody asked it to, with what it said last; null while it runs. */
+  get collapse(): string | null {
+    const { exitCode, signalCode } = this.child;
+    if (exitCode === null && signalCode === null) return null;
+    return `it ended by itself (${signalCode ?? `exit code ${String(exitCode)}`}): ${this.lastWords}`;
+  }
+
   /** Ends it as a power cut would. */
   async kill(): Promise<void> {
     this.child.kill("SIGKILL");

@@ -1,6 +1,6 @@
 import { rowsOf, run, type BenchCluster, type BenchDatabase } from "../cluster.js";
 import { seedLog } from "../read/seed-log.js";
-import { fence } from "./fence.js";
+import { fence } from "../../scratch/fence.js";
 import { ApiProcess } from "../api/api-process.js";
 import type { Arm } from "../api/settings.js";
 
@@ -46,7 +46,7 @@ export async function startArm(cluster: BenchCluster, arm: Arm): Promise<ArmServ
   const database = await cluster.database(arm, isFull(arm) ? FULL : undefined);
   await run(database.adminUrl, ...businessRows);
   // Behind the rows, which would leave an entry each.
-  if (isFenced(arm)) await fence(database);
+  if (isFenced(arm)) await fence(database.adminUrl);
   if (arm === "trigger") await run(database.adminUrl, ...historyTrigger);
   if (arm === "keyed") await dropIndexes(database);
   await run(database.adminUrl, "vacuum analyze");

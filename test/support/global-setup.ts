@@ -7,7 +7,7 @@ import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { startEmbeddedPostgres } from "../../src/embedded-postgres.js";
 import { migrate } from "../../src/migrate.js";
-import { fence } from "./fence.js";
+import { fence } from "../../scratch/fence.js";
 import { type Login, query, urlOf } from "./postgres.js";
 
 /**

@@ -10,7 +10,7 @@ import { locateBinaries } from "../../src/embedded-postgres/binaries.js";
 import { type Postmaster, startPostmaster, stopPostmaster } from "../../src/embedded-postgres/postmaster.js";
 import { startEmbeddedPostgres } from "../../src/embedded-postgres.js";
 import { migrate } from "../../src/migrate.js";
-import { fence } from "./fence.js";
+import { fence } from "../../scratch/fence.js";
 import { query, type TestDatabase, urlOf } from "./postgres.js";
 import { until } from "./until.js";
 

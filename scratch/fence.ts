@@ -1,10 +1,10 @@
-import { openDatabases } from "../../src/database.js";
-import { features } from "../../src/features.js";
-import { provisionFences } from "../../src/provision/fences.js";
-import type { BenchDatabase } from "../cluster.js";
+import "reflect-metadata";
+import { openDatabases } from "../src/database.js";
+import { features } from "../src/features.js";
+import { provisionFences } from "../src/provision/fences.js";
 
 /** Makes the fences of the application's tables, as a start with the migrating login does. */
-export async function fence({ adminUrl }: BenchDatabase): Promise<void> {
+export async function fence(adminUrl: string): Promise<void> {
   const databases = await openDatabases(
     { apiUrl: adminUrl, readerUrl: adminUrl },
     { entities: features.flatMap(({ entities }) => [...entities]), onError: () => undefined },

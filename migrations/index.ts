@@ -12,6 +12,7 @@ import { Fence1795219211000 } from "./1795219211000-fence.js";
 import { FenceEventTriggers1795219211500 } from "./1795219211500-fence-event-triggers.js";
 import { LostCommits1795219212000 } from "./1795219212000-lost-commits.js";
 import { Declarations1795219213000 } from "./1795219213000-declarations.js";
+import { Session1795219214000 } from "./1795219214000-session.js";
 
 /** Every migration, in the order in which it runs. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   FenceEventTriggers1795219211500,
   LostCommits1795219212000,
   Declarations1795219213000,
+  Session1795219214000,
 ];

@@ -61,6 +61,12 @@ export default defineConfig(
     ["^\\.\\./\\.\\./", "The framework imports nothing of the application."],
     ["^\\.\\./(seal|report)/", "read, seal and report never import each other."],
   ),
+  imports(
+    ["src/audit/report/**"],
+    typeGraphql,
+    ["^\\.\\./\\.\\./", "The framework imports nothing of the application."],
+    ["^\\.\\./(seal|read)/", "read, seal and report never import each other."],
+  ),
   imports(["src/audit/spool/**"], typeGraphql, [
     "^\\.\\./\\.\\./",
     "The framework imports nothing of the application.",

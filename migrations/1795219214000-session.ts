@@ -83,10 +83,12 @@ const openSessions = `
   $$`;
 
 // Numbers that are settled and those that have entries move in one statement: a number is never shown as settled before
-// its entry, which stood when the process said so, was looked for. Where nothing moved, nothing is looked for.
+// its entry, which stood when the process said so, was looked for. Where nothing moved, nothing is looked for. Answers each
+// session with a digest of the settled numbers that have no entry, null where all have one.
 const hearSessions = `
   create function audit_guard.hear_sessions(
-    ids uuid[], taken_numbers bigint[], settled_numbers bigint[], moved boolean[], up_to uuid) returns setof uuid
+    ids uuid[], taken_numbers bigint[], settled_numbers bigint[], moved boolean[], up_to uuid)
+    returns table (id uuid, gap text)
   language sql security definer set search_path = pg_catalog, pg_temp
   as $$
     update audit.session set
@@ -99,7 +101,8 @@ const hearSessions = `
       received_to = case when heard.moved then greatest(received_to, up_to) else received_to end
     from unnest(ids, taken_numbers, settled_numbers, moved) as heard (id, taken, settled, moved)
     where session.id = heard.id and kind = 'API'
-    returning session.id
+    returning session.id,
+      nullif(md5((int8multirange(int8range(0, session.settled)) - received)::text), md5('{}'))
   $$`;
 
 // For sessions that nobody speaks for any more: what they left may be written by others, and much later.

@@ -10,8 +10,11 @@ import {
 } from "./database/connection.js";
 import { silentLogger } from "./database/silent-logger.js";
 
-/** One group of connections: the API's writes, its reads, entries of refused and failed attempts, of looks, the log's readers. */
-export type PoolName = "api" | "read" | "refusals" | "looks" | "reader";
+/**
+ * One group of connections: the API's writes, its reads, entries of refused and failed attempts, of looks, the account of
+ * sessions, the log's readers.
+ */
+export type PoolName = "api" | "read" | "refusals" | "looks" | "sessions" | "reader";
 
 export interface DatabaseUrls {
   /** The API's restricted login. */
@@ -35,14 +38,16 @@ export interface Databases {
   readonly refusals: pg.Pool;
   /** For entries of looks at the log, so that readers hold up no attempt's; bounded and quick like those. */
   readonly looks: pg.Pool;
-  /** For `auditLogs` and `auditEntry`: sees the tenants named in the transaction, and changes nothing. */
+  /** For the account of this run's sessions, which nobody waits for. */
+  readonly sessions: pg.Pool;
+  /** For `auditLogs`, `auditEntry` and `auditSessions`: sees the tenants named in the transaction, and changes nothing. */
   readonly reader: pg.Pool;
   /** Waits for connections in use, 2.5 seconds at most, and closes all. Asked again, it answers the same. */
   close(): Promise<void>;
 }
 
 /** Sizes of the pools: together well below PostgreSQL's own default of 100 for one process. */
-const sizes: Readonly<Record<PoolName, number>> = { api: 10, read: 5, refusals: 2, looks: 2, reader: 8 };
+const sizes: Readonly<Record<PoolName, number>> = { api: 10, read: 5, refusals: 2, looks: 2, sessions: 1, reader: 8 };
 const idleDeadline = 5 * 60_000;
 const apartDeadlines: Deadlines = { ...servingDeadlines, connect: 2_000 };
 /** With the steps before it, within what a stop may take. */
@@ -60,6 +65,7 @@ export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions
   const read = dataSource("read", poolConfig("read", urls.apiUrl, readOnly), options);
   const refusals = pool("refusals", poolConfig("refusals", urls.apiUrl, readWrite), options);
   const looks = pool("looks", poolConfig("looks", urls.apiUrl, readWrite), options);
+  const sessions = pool("sessions", poolConfig("sessions", urls.apiUrl, readWrite), options);
   const reader = pool("reader", poolConfig("reader", urls.readerUrl, readOnly), options);
   const close = closer(
     {
@@ -67,6 +73,7 @@ export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions
       read: () => read.isInitialized && poolOf(read).end(),
       refusals: () => refusals.end(),
       looks: () => looks.end(),
+      sessions: () => sessions.end(),
       reader: () => reader.end(),
     },
     options,
@@ -80,7 +87,7 @@ export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions
     await close();
     throw error;
   }
-  return { write, read, refusals, looks, reader, close };
+  return { write, read, refusals, looks, sessions, reader, close };
 }
 
 /**
@@ -105,7 +112,7 @@ export async function keepPartitions(pool: pg.Pool): Promise<string[]> {
 }
 
 function poolConfig(name: PoolName, url: string, settings: SessionSettings): pg.PoolConfig {
-  const deadlines = name === "refusals" || name === "looks" ? apartDeadlines : servingDeadlines;
+  const deadlines = name === "refusals" || name === "looks" || name === "sessions" ? apartDeadlines : servingDeadlines;
   const config = connectionConfig(url, `auditql ${name}`, deadlines, settings);
   // A pipelining connection is given up with the statement that outlasts its deadline: nothing waits behind that.
   return { ...config, max: sizes[name], idleTimeoutMillis: idleDeadline, pipeline: name === "api" };
@@ -163,6 +170,7 @@ function closer(pools: Readonly<Record<PoolName, () => unknown>>, { onError }: D
       closeOne("read"),
       closeOne("refusals"),
       closeOne("looks"),
+      closeOne("sessions"),
       closeOne("reader"),
     ]);
     await closed;

@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import type { GraphQLSchema } from "graphql";
 import type pg from "pg";
@@ -11,6 +9,8 @@ import type { FoldFileOwner } from "./audit/fold-lines.js";
 import { leftFolds, type LeftFolds } from "./audit/left-folds.js";
 import { Folds } from "./audit/fold.js";
 import { RefusalLog, Sessions, type AuditedResource, type AuditObserver } from "./audit/index.js";
+import type { SessionKeeper } from "./audit/session-keeper.js";
+import type { ProgramFacts } from "./audit/session-entry.js";
 import { ProcessLog } from "./audit/process-log.js";
 import type { Spool } from "./audit/spool/spool.js";
 import { refusedForGood } from "./audit/refused-for-good.js";
@@ -45,6 +45,8 @@ interface KeepingOptions {
   readonly spool: Spool;
   readonly metrics: Metrics;
   readonly observer: AuditObserver;
+  readonly program: ProgramFacts;
+  readonly sessionKeeper: SessionKeeper;
 }
 
 /** Together with the requests' own, within what a stop may take. */
@@ -52,8 +54,8 @@ const closeDeadline = 1_500;
 
 /** Takes over what a process before left, and plans what is written at the stop, before the connections close. */
 export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
-  const { log, shutdown, pool, looks, spool, observer } = options;
-  const sessions = new Sessions();
+  const { log, shutdown, pool, looks, spool, observer, sessionKeeper } = options;
+  const sessions = new Sessions(sessionKeeper);
   const refusals = new RefusalLog(pool, observer, spool);
   const processLog = processLogOf(options, sessions);
   const folds = await openFolds(options);
@@ -86,8 +88,8 @@ export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
   };
 }
 
-function processLogOf({ config, pool, observer }: KeepingOptions, sessions: Sessions): ProcessLog {
-  const version = readVersion();
+function processLogOf({ config, pool, observer, program }: KeepingOptions, sessions: Sessions): ProcessLog {
+  const { version, host } = program;
   const settings = {
     version,
     auditing: "strict",
@@ -95,13 +97,13 @@ function processLogOf({ config, pool, observer }: KeepingOptions, sessions: Sess
     environment: config.environment,
     deniedPerMinute: config.deniedPerMinute,
   };
-  return new ProcessLog({ label: `${hostname()}, version ${version}`, settings }, sessions, async (entry) => {
+  return new ProcessLog({ label: `${host}, version ${version}`, settings }, sessions, async (entry) => {
     await writeOnce(pool, entry);
     observer.written([entry]);
   });
 }
 
-async function openFolds({ config, log, pool, metrics, observer }: KeepingOptions): Promise<Folds> {
+async function openFolds({ config, log, pool, metrics, observer, sessionKeeper }: KeepingOptions): Promise<Folds> {
   const folder = join(config.dataDir, "folds");
   const write = async (summary: Parameters<typeof writeOnce>[1]): Promise<void> => {
     await writeOnce(pool, summary);
@@ -121,7 +123,10 @@ async function openFolds({ config, log, pool, metrics, observer }: KeepingOption
     deniedPerMinute: config.deniedPerMinute,
     write,
     onError: (error, summary) => observer.writeFailed(error, [summary]),
-    onFold: () => metrics.folded.inc(),
+    onFold: (entry, summary) => {
+      metrics.folded.inc();
+      sessionKeeper.folded(entry, summary);
+    },
     ...(file && { file }),
   });
 }
@@ -164,13 +169,4 @@ async function writeFrom({ summaries, badLines, discard, keepAside }: LeftFolds,
 
 async function thisProcess(): Promise<FoldFileOwner> {
   return { pid: process.pid, started: (await lookUpProcess(process.pid))?.started ?? "unknown" };
-}
-
-/** Compiled files lie one folder deeper. */
-function readVersion(): string {
-  const up = import.meta.url.includes("/dist/src/") ? "../../" : "../";
-  const { version } = JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), "utf8")) as {
-    readonly version: string;
-  };
-  return version;
 }

@@ -6,6 +6,7 @@ import express from "express";
 import type { GraphQLSchema } from "graphql";
 import type { EntityManager } from "typeorm";
 import type { AuditLog } from "./audit/read/resolver.js";
+import type { SessionList } from "./audit/report/session-resolver.js";
 import type { Verifier } from "./auth.js";
 import { callerUnknown, createApollo } from "./http/apollo.js";
 import { serveGraphiql } from "./http/graphiql.js";
@@ -30,6 +31,7 @@ export interface ServerParts {
   /** Can only read. */
   readonly manager: EntityManager;
   readonly auditLog: AuditLog;
+  readonly sessionList: SessionList;
   readonly readiness: Readiness;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -84,7 +86,7 @@ export async function createApiServer(parts: ServerParts): Promise<ApiServer> {
   return { listen: (host, port) => listen(server, host, port), stop: () => apollo.stop() };
 }
 
-function contextOf({ verifier, manager, auditLog, log }: ServerParts, notes: RefusalNotes) {
+function contextOf({ verifier, manager, auditLog, sessionList, log }: ServerParts, notes: RefusalNotes) {
   return async ({ req }: { readonly req: express.Request }): Promise<RequestContext> => {
     const { caller, unavailable, cause } = await verifier.verify(req.headers.authorization);
     const origin = requestOrigin(req);
@@ -93,7 +95,7 @@ function contextOf({ verifier, manager, auditLog, log }: ServerParts, notes: Ref
       notes.note(origin, ["UNAVAILABLE"]);
       throw callerUnknown(cause);
     }
-    return { caller, origin, manager, log: auditLog, reports: [] };
+    return { caller, origin, manager, log: auditLog, sessionList, reports: [] };
   };
 }
 

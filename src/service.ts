@@ -12,9 +12,11 @@ import {
 } from "./audit/index.js";
 import { directoryOf, vocabularyOf } from "./audit/directory.js";
 import { AuditLog } from "./audit/read/audit-log.js";
+import { SessionList } from "./audit/report/session-list.js";
 import { fencesOf } from "./audit/fence/fence.js";
 import { fenceFindings } from "./audit/fence/findings.js";
 import { selfCheck } from "./audit/self-check.js";
+import { settlingObserver } from "./audit/settling-observer.js";
 import { Replayer } from "./audit/spool/replayer.js";
 import type { Spool } from "./audit/spool/spool.js";
 import { createVerifier } from "./auth.js";
@@ -37,6 +39,7 @@ import { provisionFences } from "./provision/fences.js";
 import { createSchema } from "./schema.js";
 import { createApiServer, type ApiServer } from "./server.js";
 import type { Shutdown } from "./shutdown.js";
+import { keepSessions, programFacts } from "./session-keeping.js";
 import { refuseToServe, StartError } from "./start-error.js";
 import { tableFindings } from "./table-findings.js";
 import { Telemetry } from "./telemetry.js";
@@ -77,6 +80,9 @@ export async function startService(options: ServiceOptions): Promise<string> {
   const databases = await open(options, provisioned);
   const { schema, registry } = await checkedSchema(options, databases, telemetry, provisioned.adminUrl);
   signal.throwIfAborted();
+  const program = programFacts();
+  const sessionKeeper = keepSessions({ log, shutdown, pool: databases.sessions, observer: telemetry, program });
+  const observer = settlingObserver(telemetry, (entries) => sessionKeeper.settle(entries));
   const keeping = await keepLog({
     config,
     log,
@@ -85,7 +91,9 @@ export async function startService(options: ServiceOptions): Promise<string> {
     looks: databases.looks,
     spool,
     metrics,
-    observer: telemetry,
+    observer,
+    program,
+    sessionKeeper,
   });
   const probes = openProbes(options, provisioned.apiUrl);
   const upkeep = new PartitionUpkeep(probes, log);
@@ -94,16 +102,17 @@ export async function startService(options: ServiceOptions): Promise<string> {
   });
   await upkeep.start();
   await keeping.started(schema, registry.resources);
-  const replayer = new Replayer(spool, databases.refusals, telemetry, telemetry);
+  const replayer = new Replayer(spool, databases.refusals, observer, telemetry);
   shutdown.add("replay", () => replayer.stop());
   replayer.start();
   const readiness = readinessOf(options, databases, probes, provisioned.apiUrl, upkeep, { spool, replayer });
-  const runtime = runtimeOf(registry, databases, telemetry, keeping, spool);
+  const runtime = runtimeOf(registry, databases, observer, keeping, spool);
   const server = await createApiServer({
     schema: applyAudit(schema, runtime),
     verifier,
     manager: databases.read.manager,
     auditLog: auditLogOf(registry, schema, databases, log),
+    sessionList: new SessionList(databases.reader),
     readiness,
     log,
     metrics,

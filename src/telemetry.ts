@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { AuditObserver } from "./audit/index.js";
-import type { PendingEntry } from "./audit/entry.js";
+import type { PendingEntry, StatedEntry } from "./audit/entry.js";
 import type { SpoolObserver } from "./audit/spool/spool.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
@@ -14,7 +14,7 @@ export class Telemetry implements AuditObserver, SpoolObserver {
     private readonly metrics: Metrics,
   ) {}
 
-  written(entries: readonly PendingEntry[]): void {
+  written(entries: readonly StatedEntry[]): void {
     for (const { action, outcome } of entries) this.metrics.entries.inc({ action: action ?? "NONE", outcome });
   }
 

@@ -24,7 +24,7 @@ const filesWith = (pattern: RegExp, of = sources): string[] =>
     .sort();
 
 describe("the log's table", () => {
-  it("is one, with three beside it: for changed fields, for keys, and for what is declared, and those of the fence", () => {
+  it("is one, with four beside it: for changed fields, keys, sessions, and what is declared, and those of the fence", () => {
     const tables = sources.flatMap(({ code }) =>
       [...code.matchAll(/\b(?:from|join|into|update|table|truncate)\s+(?:only\s+)?(audit\.\w+)\b(?!\()/gi)].map(
         ([, table]) => table,
@@ -40,6 +40,7 @@ describe("the log's table", () => {
       "audit.fence_mode",
       "audit.fence_policy",
       "audit.fence_standing",
+      "audit.session",
     ]);
   });
 

@@ -35,6 +35,7 @@ const run = (sql: string): Record<PoolName, Promise<unknown>> => ({
   read: databases.read.query(sql),
   refusals: databases.refusals.query(sql).then(({ rows }) => rows),
   looks: databases.looks.query(sql).then(({ rows }) => rows),
+  sessions: databases.sessions.query(sql).then(({ rows }) => rows),
   reader: databases.reader.query(sql).then(({ rows }) => rows),
 });
 
@@ -69,6 +70,7 @@ const expected = {
   read: { ...same, application_name: "auditql read", default_transaction_read_only: "on" },
   refusals: { ...same, application_name: "auditql refusals", default_transaction_read_only: "off" },
   looks: { ...same, application_name: "auditql looks", default_transaction_read_only: "off" },
+  sessions: { ...same, application_name: "auditql sessions", default_transaction_read_only: "off" },
   reader: { ...same, application_name: "auditql reader", default_transaction_read_only: "on" },
 };
 
@@ -117,13 +119,14 @@ describe("the databases", () => {
   it("outlive connections that the server ends, idle or in use", async () => {
     await databases.reader.query("select 1");
     await databases.looks.query("select 1");
+    await databases.sessions.query("select 1");
     const client = await databases.refusals.connect();
     await client.query("begin");
     const sql = `select pg_terminate_backend(pid) from pg_stat_activity
       where datname = $1 and application_name in
-        ('auditql refusals', 'auditql looks', 'auditql reader', 'auditql api', 'auditql read')`;
+        ('auditql refusals', 'auditql looks', 'auditql sessions', 'auditql reader', 'auditql api', 'auditql read')`;
     await query(database.adminUrl, sql, [database.name]);
-    await until(() => new Set(errors.map(({ pool }) => pool)).size === 5, { what: "each pool has told of its loss" });
+    await until(() => new Set(errors.map(({ pool }) => pool)).size === 6, { what: "each pool has told of its loss" });
     client.release(true);
     await Promise.all(Object.values(run("select 1")));
     const message = "terminating connection due to administrator command";
@@ -132,7 +135,7 @@ describe("the databases", () => {
         .filter((error) => error.message === message)
         .map(({ pool }) => pool)
         .sort(),
-    ).toEqual(["api", "looks", "read", "reader", "refusals"]);
+    ).toEqual(["api", "looks", "read", "reader", "refusals", "sessions"]);
   });
 
   it("end what waits for a lock or runs too long", async () => {

@@ -11,6 +11,7 @@ import {
 } from "../../src/audit/index.js";
 import { directoryOf, vocabularyOf } from "../../src/audit/directory.js";
 import { AuditLog } from "../../src/audit/read/audit-log.js";
+import { SessionList } from "../../src/audit/report/session-list.js";
 import { Spool } from "../../src/audit/spool/spool.js";
 import { createVerifier } from "../../src/auth.js";
 import { openDatabases, type Databases } from "../../src/database.js";
@@ -73,6 +74,7 @@ export async function serve(settings: ApiSettings): Promise<number> {
     verifier: await createVerifier({ tokens: null, dataDir: settings.dataDir }),
     manager: databases.read.manager,
     auditLog: log,
+    sessionList: new SessionList(databases.reader),
     readiness: new Readiness({
       probes: databases.refusals,
       reader: databases.reader,

@@ -118,7 +118,10 @@ export class AccessLog {
     const error = new AuditError("AUDIT_UNAVAILABLE", message, { cause });
     observer.writeFailed(cause, entries);
     // They may have been committed: a failure beside them would be untrue.
-    if (cause instanceof OutcomeUnknownError) return error;
+    if (cause instanceof OutcomeUnknownError) {
+      observer.ended?.(entries);
+      return error;
+    }
     const failed = entries.map((entry): PendingEntry => {
       const access = entry.access && { ...entry.access, rows: 0 };
       return {
@@ -154,7 +157,7 @@ function rowsByTenant(context: AuditContext, answer: LogAnswer): [tenantId: stri
 }
 
 const filterOf = ({ query, args }: Look): JsonText =>
-  canonical(query === "auditLogs" ? (args["filter"] ?? {}) : { id: args["id"] });
+  canonical(query === "auditEntry" ? { id: args["id"] } : (args["filter"] ?? {}));
 
 /** Whole only where its reader belongs or all is seen: it may name what other tenants' logs hold. */
 function filterIn(tenantId: string, look: Look): JsonText {

@@ -100,10 +100,9 @@ async function keepUndecided({ spool, observer }: AuditRuntime, staged: readonly
     if (!spool || !undecided) throw error;
     await spool.append({ claimedAt: new Date().toISOString(), undecided, staged });
   } catch (cause) {
-    observer.writeFailed(
-      cause,
-      staged.map(({ entry }) => entry),
-    );
+    const entries = staged.map(({ entry }) => entry);
+    observer.writeFailed(cause, entries);
+    observer.ended?.(entries);
   }
 }
 

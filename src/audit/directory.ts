@@ -2,7 +2,14 @@ import type { GraphQLSchema } from "graphql";
 import type { DataSource } from "typeorm";
 import { eventTypesOf } from "./event-type.js";
 import { mutationDecisions } from "./mutation-decisions.js";
-import { declaredFields, logQueries, ownEventTypes, ownResourceTypes, startedFields } from "./own-resources.js";
+import {
+  declaredFields,
+  logQueries,
+  ownEventTypes,
+  ownResourceTypes,
+  sessionFields,
+  startedFields,
+} from "./own-resources.js";
 import { resourceKey, type ResourceDirectory, type ResourceKey } from "./read/resource-directory.js";
 import type { Vocabulary } from "./read/vocabulary.js";
 import type { Registry } from "./registry.js";
@@ -54,6 +61,6 @@ export function vocabularyOf(registry: Registry, schema: GraphQLSchema): Vocabul
     resourceTypes: new Set([...registry.resources.map(({ type }) => type), ...ownResourceTypes]),
     eventTypes: new Set([...registry.resources.flatMap(({ type }) => eventTypesOf(type)), ...ownEventTypes]),
     operations: new Set([...mutations, ...logQueries]),
-    fields: new Set([...recorded, ...declaredFields, ...startedFields]),
+    fields: new Set([...recorded, ...declaredFields, ...startedFields, ...sessionFields]),
   };
 }

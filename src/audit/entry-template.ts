@@ -89,7 +89,7 @@ export class EntryTemplate {
 }
 
 /** In code points; the table refuses more than four octets for each. */
-const MAX_LABEL = 300;
+export const MAX_LABEL = 300;
 export const MAX_MESSAGE = 1_000;
 
 /** Who may not do it was denied; everything else failed. */

@@ -141,8 +141,8 @@ export const nowhere: RequestOrigin = {
   userAgent: null,
 };
 
-/** An entry as it is staged: what the database stamps (id, time, transaction, login) is not the writer's to state. */
-export interface PendingEntry {
+/** An entry as its writer states it: what the database stamps (id, time, transaction, login) isn't the writer's to say. */
+export interface StatedEntry {
   readonly tenantId: string;
   readonly actor: Actor;
   readonly action: AuditAction | null;
@@ -155,7 +155,8 @@ export interface PendingEntry {
   readonly operation: string | null;
   readonly origin: RequestOrigin;
   readonly sessionId: string;
-  readonly sequenceNumber: bigint;
+  /** Null where it tells of no operation of the session's, such as of the session itself. */
+  readonly sequenceNumber: bigint | null;
   readonly ordinal: number;
   readonly causeId: string | null;
   /** When it was, by the process's clock, where it was written later: an instant in ISO 8601. */
@@ -164,6 +165,11 @@ export interface PendingEntry {
   readonly repeats?: Repeats | null;
   /** What a reader of the log asked for and was given. */
   readonly access?: Access | null;
+}
+
+/** An entry as it is staged: of an operation that has its number in its session. */
+export interface PendingEntry extends StatedEntry {
+  readonly sequenceNumber: bigint;
 }
 
 /** Attempts that left no entry of their own: how many, and the ranges of their sequence numbers, both ends included. */

@@ -23,6 +23,11 @@ export class FoldBatch {
     return `${this.#first.sessionId}/${String(this.#first.sequenceNumber)}`;
   }
 
+  /** The place of its summary. */
+  get firstNumber(): bigint {
+    return this.#first.sequenceNumber;
+  }
+
   /** Whether it is time to begin another. */
   get isFull(): boolean {
     return this.#ranges.length >= MAX_RANGES;

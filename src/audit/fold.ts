@@ -18,8 +18,8 @@ export interface FoldOptions {
   readonly write: (summary: PendingEntry) => Promise<void>;
   /** Told of a summary that couldn't be written yet: it is kept, and tried again. */
   readonly onError: (error: unknown, summary: PendingEntry) => void;
-  /** Told of each attempt that gets no entry of its own. */
-  readonly onFold?: () => void;
+  /** Told of each attempt that gets no entry of its own, and of the summary that it goes into. */
+  readonly onFold?: (entry: PendingEntry, summary: FoldBatch) => void;
   /** Where the next start finds what a crash left. */
   readonly file?: FoldFile;
   /** Milliseconds, a minute unless said. */
@@ -78,7 +78,7 @@ export class Folds {
     window.batch ??= new FoldBatch(entry);
     window.batch.add(entry);
     this.#options.file?.note(window.batch);
-    this.#options.onFold?.();
+    this.#options.onFold?.(entry, window.batch);
     if (window.batch.isFull) this.#sendBatch(window);
     return true;
   }

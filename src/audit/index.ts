@@ -46,5 +46,5 @@ export {
 } from "./resource.js";
 export type { AuditScope } from "./scope.js";
 export { Sessions } from "./session.js";
-export { PageInfo } from "./read/types.js";
+export { PageInfo } from "./page-info.js";
 export { AuditSubscriber } from "./subscriber.js";

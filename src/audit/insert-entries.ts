@@ -1,12 +1,12 @@
 import type { LastStatement, TextRow } from "./commit-with.js";
-import type { PendingEntry, Repeats } from "./entry.js";
+import type { Repeats, StatedEntry } from "./entry.js";
 import { storedValues, type StoredValues } from "./stored.js";
 
 /** The form of a row, so that a reader of old rows knows what they hold. */
 const FORMAT_VERSION = "1";
 
 type Value = string | Buffer | null;
-type Column = readonly [name: string, value: (entry: PendingEntry, stored: StoredValues) => Value];
+type Column = readonly [name: string, value: (entry: StatedEntry, stored: StoredValues) => Value];
 
 /** Every column that the writer states. What the database stamps (id, time, transaction, login) it may not even name. */
 const columns: readonly Column[] = [
@@ -29,7 +29,7 @@ const columns: readonly Column[] = [
   ["operation", (entry) => entry.operation],
   ["request_id", ({ origin }) => origin.requestId],
   ["session_id", (entry) => entry.sessionId],
-  ["sequence_number", (entry) => String(entry.sequenceNumber)],
+  ["sequence_number", ({ sequenceNumber }) => (sequenceNumber === null ? null : String(sequenceNumber))],
   ["ordinal", (entry) => String(entry.ordinal)],
   ["ip", ({ origin }) => origin.ip],
   ["user_agent", ({ origin }) => origin.userAgent],
@@ -66,7 +66,7 @@ const MAX_PREPARED_ROWS = 2;
  * The statement itself fails where not every row was taken: a trigger that returns NULL swallows one without an error,
  * and COMMIT is on its way already.
  */
-export function insertStatement(entries: readonly PendingEntry[]): LastStatement {
+export function insertStatement(entries: readonly StatedEntry[]): LastStatement {
   const values: Value[] = [];
   const stated = entries.some(saysTheSeldom) ? allColumns : columns;
   for (const entry of entries) {
@@ -81,7 +81,7 @@ export function insertStatement(entries: readonly PendingEntry[]): LastStatement
 }
 
 /** The entries' ids, in the order of the entries, from what their INSERT answered. */
-export function idsIn(rows: readonly TextRow[], entries: readonly PendingEntry[]): string[] {
+export function idsIn(rows: readonly TextRow[], entries: readonly StatedEntry[]): string[] {
   const idOf = (ordinal: number) =>
     (entries.length === 1 ? rows[0] : rows.find((row) => Number(row[1]) === ordinal))?.[0] ?? missing(ordinal);
   return entries.map(({ ordinal }) => idOf(ordinal));
@@ -93,7 +93,7 @@ function missing(ordinal: number): never {
 
 // None of them looks at what is stored.
 const nothingStored: StoredValues = { changes: "", attempted: "", access: "", salts: Buffer.alloc(0) };
-const saysTheSeldom = (entry: PendingEntry): boolean =>
+const saysTheSeldom = (entry: StatedEntry): boolean =>
   seldomColumns.some(([, value]) => value(entry, nothingStored) !== null);
 
 const texts = new Map<string, string>();

@@ -1,6 +1,7 @@
 /** What the log tells of itself and of the program that writes it, each kind with the event types of its entries. */
 const eventTypes = {
   audit_log: ["audit_log.read", "audit_log.read_failed", "audit_log.read_denied"],
+  audit_session: ["audit_session.started", "audit_session.stopped"],
   api: ["api.started", "api.stopped"],
   migration: ["migration.created"],
   mutation: ["mutation.created", "mutation.updated", "mutation.deleted"],
@@ -28,6 +29,10 @@ export type DeclaredField = (typeof declaredFields)[number];
 export const startedFields = ["version", "auditing", "database", "environment", "deniedPerMinute"] as const;
 export type StartedField = (typeof startedFields)[number];
 
+/** What the opening and the closing of a session name. */
+export const sessionFields = ["kind", "program", "version", "host", "taken"] as const;
+export type SessionField = (typeof sessionFields)[number];
+
 /** The queries that leave an entry of kind `audit_log`. */
-export const logQueries = ["auditLogs", "auditEntry"] as const;
+export const logQueries = ["auditLogs", "auditEntry", "auditSessions"] as const;
 export type LogQuery = (typeof logQueries)[number];

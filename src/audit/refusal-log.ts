@@ -3,7 +3,6 @@ import { takeKeys } from "./entry-key.js";
 import type { AuditObserver } from "./observer.js";
 import { refusedForGood } from "./refused-for-good.js";
 import type { SpooledAttempt } from "./spool/attempt-line.js";
-import type { SetAsideReason } from "./spool/set-aside.js";
 import type { Spool } from "./spool/spool.js";
 import { writeStaged, type StagedEntry } from "./write-staged.js";
 
@@ -39,10 +38,14 @@ export class RefusalLog {
         error,
         staged.map(({ entry }) => entry),
       );
-      if (!spool) return [];
+      if (!spool) return this.#ended(staged);
       const why = refusedForGood(error);
-      return await this.#keep(attempt, (kept) =>
-        why === null ? spool.append(kept) : setAside(spool, kept, `refused with ${why}`),
+      if (why === null) return await this.#keep(attempt, (kept) => spool.append(kept));
+      const aside = (kept: SpooledAttempt) => spool.setAsideAttempt(kept, `refused with ${why}`);
+      // What can't be kept aside, such as where that file is full, waits with the others: there is room for it there.
+      return await aside(attempt).then(
+        () => this.#ended(staged),
+        () => this.#keep(attempt, (kept) => spool.append(kept)),
       );
     }
   }
@@ -55,7 +58,13 @@ export class RefusalLog {
         error,
         attempt.staged.map(({ entry }) => entry),
       );
+      return this.#ended(attempt.staged);
     }
+    return [];
+  }
+
+  #ended(staged: readonly StagedEntry[]): [] {
+    this.observer.ended?.(staged.map(({ entry }) => entry));
     return [];
   }
 
@@ -65,6 +74,7 @@ export class RefusalLog {
     try {
       const ids = await this.#inTransaction(staged);
       if (ids.length > 0) this.observer.written(entries);
+      else this.#ended(staged);
       return ids;
     } finally {
       this.observer.wrote((performance.now() - begun) / 1000);
@@ -92,7 +102,3 @@ export class RefusalLog {
     }
   }
 }
-
-/** What can't be kept aside, such as where that file is full, waits with the others: room was reserved for it there. */
-const setAside = (spool: Spool, attempt: SpooledAttempt, why: SetAsideReason): Promise<void> =>
-  spool.setAsideAttempt(attempt, why).catch(() => spool.append(attempt));

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Access, AttemptedField, Change, JsonText, PendingEntry } from "./entry.js";
+import type { Access, AttemptedField, Change, JsonText, StatedEntry } from "./entry.js";
 import { randomOctets } from "./random-octets.js";
 
 /** The columns whose values a person may ask to erase, each with its slot in `salts`; then the filter's, and a free one. */
@@ -25,7 +25,7 @@ export interface StoredValues {
  * Lays an entry's values out for the table. A value over 64 KiB, or beyond 1 MiB in one entry, becomes its length and
  * its salted SHA-256; a secret keeps neither value nor digest.
  */
-export function storedValues(entry: PendingEntry): StoredValues {
+export function storedValues(entry: StatedEntry): StoredValues {
   const slots = FIXED_SLOTS + 2 * entry.changes.length + entry.attempted.length;
   const salts = randomOctets(slots * SALT_BYTES);
   const keeper = new Keeper(salts);

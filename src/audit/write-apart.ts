@@ -1,5 +1,5 @@
 import type { ClientBase, Pool, PoolClient } from "pg";
-import type { PendingEntry } from "./entry.js";
+import type { PendingEntry, StatedEntry } from "./entry.js";
 import { insertStatement } from "./insert-entries.js";
 import { mayBeCommitted } from "./may-be-committed.js";
 import { sqlState } from "./translate-error.js";
@@ -32,7 +32,7 @@ export async function inTransactionApart<Result>(
 }
 
 /** Writes entries in the client's transaction with one INSERT. */
-export async function insertEntries(client: ClientBase, entries: readonly PendingEntry[]): Promise<void> {
+export async function insertEntries(client: ClientBase, entries: readonly StatedEntry[]): Promise<void> {
   const { text, values } = insertStatement(entries);
   await client.query({ text, values: [...values] });
 }

@@ -2,6 +2,7 @@ import type { ApolloServerPlugin, GraphQLRequestContext } from "@apollo/server";
 import { GraphQLError, OperationTypeNode } from "graphql";
 import type { AuditContext } from "../audit/index.js";
 import type { AuditLog } from "../audit/read/resolver.js";
+import type { SessionList } from "../audit/report/session-resolver.js";
 import type { Logger } from "../log.js";
 import type { Metrics, OperationType, RequestOutcome } from "../metrics.js";
 import type { Telemetry } from "../telemetry.js";
@@ -13,6 +14,7 @@ import { toldErrors, type ToldError } from "./told-error.js";
 /** What every resolver finds in its context. */
 export interface RequestContext extends AuditContext {
   readonly log: AuditLog;
+  readonly sessionList: SessionList;
 }
 
 export interface RequestParts {

@@ -1,16 +1,7 @@
+import { DateTimeRange } from "../date-time-range.js";
 import type { ActorType, AuditAction, AuditOutcome } from "../entry.js";
-import { DateTime } from "../scalars.js";
 import { Field, ID, InputType } from "../type-graphql.js";
 import { AuditActionEnum, AuditActorTypeEnum, AuditOutcomeEnum } from "./types.js";
-
-@InputType({ description: "From inclusive, to exclusive." })
-export class DateTimeRange {
-  @Field(() => DateTime, { nullable: true })
-  from?: string | null;
-
-  @Field(() => DateTime, { nullable: true })
-  to?: string | null;
-}
 
 @InputType({
   description:

@@ -1,5 +1,5 @@
 import { isIndexed, type Condition } from "./filter-columns.js";
-import type { RunStatement } from "./reading.js";
+import type { RunStatement } from "../reading.js";
 import { countEntries, type IdRange, type Way } from "./statements.js";
 
 /** So many entries of each condition are counted, in the index alone, to tell which has the fewest. */

@@ -15,6 +15,7 @@ export type Described = Pick<
   | "resource_type"
   | "resource_id"
   | "resource_label"
+  | "operation"
   | "repeat_count"
   | "repeat_count_is_least"
   | "access"
@@ -89,8 +90,10 @@ function done(entry: Described): string {
   return `${verb} ${resource(entry)}${entry.action === "UPDATE" ? fields(entry) : ""}`;
 }
 
-function read({ access, resource_id: id }: Described): string {
+function read({ access, resource_id: id, operation }: Described): string {
   const rows = access?.rows ?? 0;
+  if (operation === "auditSessions")
+    return `looked at ${rows === 0 ? "no" : String(rows)} session${rows === 1 ? "" : "s"} of the log`;
   if (id !== null) return rows > 0 ? `read entry ${plain(id)} of the log` : `looked for entry ${plain(id)} in the log`;
   // A platform auditor's looks stand in the platform's log too, whatever they were given.
   if (rows === 0) return "searched the log and was given none of its entries";

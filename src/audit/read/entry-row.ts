@@ -1,9 +1,10 @@
+import type { ReaderScope } from "../reader-scope.js";
+import type { RunStatement, Statement } from "../reading.js";
+import type { AuditSequenceRange } from "../sequence-range.js";
 import { describe } from "./describe.js";
-import type { RunStatement, Statement } from "./reading.js";
-import type { ReaderScope } from "./reader-scope.js";
 import { tenantOrNull, type PageResources } from "./resource-directory.js";
 import type { EntryKey } from "./statements.js";
-import type { AuditChange, AuditEntry, AuditOmitted, AuditSequenceRange } from "./types.js";
+import type { AuditChange, AuditEntry, AuditOmitted } from "./types.js";
 
 /** What is stored of a change: what a value is null for is left out. */
 interface StoredChange {

@@ -2,7 +2,7 @@ import { chooseWay } from "./choose-way.js";
 import { earlierOf, idBelow, laterOf, millisecondOf } from "./entry-ids.js";
 import { isIndexed, type Condition } from "./filter-columns.js";
 import type { LogTenants } from "./log-tenants.js";
-import type { RunStatement } from "./reading.js";
+import type { RunStatement } from "../reading.js";
 import {
   selectIds,
   selectWindow,

@@ -1,6 +1,6 @@
 import { earlierOf, everything, laterOf, predecessor } from "./entry-ids.js";
 import type { CheckedFilter } from "./filter.js";
-import type { RunStatement } from "./reading.js";
+import type { RunStatement } from "../reading.js";
 import type { IdRange } from "./statements.js";
 
 /** No entry is older; and where a date is, `audit.id_floor` has no id for it. */

@@ -1,4 +1,4 @@
-import type { RunStatement } from "./reading.js";
+import type { RunStatement } from "../reading.js";
 import { idBelow, LEAST_ID, millisecondOf } from "./entry-ids.js";
 import { selectNewest, selectTenants, selectTenantsSince, type EntryKey } from "./statements.js";
 

@@ -1,5 +1,5 @@
 import { filterColumns, type Condition, type FilterField } from "./filter-columns.js";
-import type { Statement } from "./reading.js";
+import type { Statement } from "../reading.js";
 
 /** Ids between two others, neither of them included. */
 export interface IdRange {

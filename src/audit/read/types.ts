@@ -1,11 +1,9 @@
 import { actorTypes, auditActions, auditOutcomes } from "../entry.js";
+import { enumOf } from "../enum-of.js";
+import { PageInfo } from "../page-info.js";
 import { BigIntScalar, DateTime, Json, JsonObject } from "../scalars.js";
+import { AuditSequenceRange } from "../sequence-range.js";
 import { Extensions, Field, ID, Int, ObjectType, registerEnumType } from "../type-graphql.js";
-
-/** The object that type-graphql wants for an enum, each name its own value. */
-function enumOf<const Name extends string>(names: readonly Name[]): { readonly [Key in Name]: Key } {
-  return Object.fromEntries(names.map((name) => [name, name])) as { [Key in Name]: Key };
-}
 
 export const changeOps = ["ADD", "REPLACE", "REMOVE"] as const;
 export const auditOrders = ["NEWEST_FIRST", "OLDEST_FIRST"] as const;
@@ -151,15 +149,6 @@ export class AuditEntryError {
 
   @Field(() => String, { nullable: true })
   message!: string | null;
-}
-
-@ObjectType({ simpleResolvers: true, description: "Sequence numbers that follow one another, both ends included." })
-export class AuditSequenceRange {
-  @Field(() => BigIntScalar)
-  first!: string;
-
-  @Field(() => BigIntScalar)
-  last!: string;
 }
 
 @ObjectType({ simpleResolvers: true, description: "A look at the log." })
@@ -310,28 +299,6 @@ export class AuditCount {
 
   @Field(() => Boolean)
   isCapped!: boolean;
-}
-
-/**
- * Where a page lies, as Relay says it; the cursors are null where the page is empty.
- *
- * @example
- * const last: PageInfo = { hasNextPage: false, hasPreviousPage: true, startCursor: "MTE", endCursor: "MTI" };
- * last.hasNextPage; // false
- */
-@ObjectType({ simpleResolvers: true })
-export class PageInfo {
-  @Field(() => Boolean)
-  hasNextPage!: boolean;
-
-  @Field(() => Boolean)
-  hasPreviousPage!: boolean;
-
-  @Field(() => String, { nullable: true })
-  startCursor!: string | null;
-
-  @Field(() => String, { nullable: true })
-  endCursor!: string | null;
 }
 
 @ObjectType({ simpleResolvers: true })

@@ -1,6 +1,6 @@
 import { badUserInput, errorCodes, printable } from "../errors.js";
 import { filterColumns, type Condition, type FilterField } from "./filter-columns.js";
-import type { RunStatement } from "./reading.js";
+import type { RunStatement } from "../reading.js";
 import { selectKnown } from "./statements.js";
 
 /** The names that new entries can have, as the code declares them. */

@@ -130,8 +130,10 @@ export class Replayer {
       const why = error instanceof EntryKeyError ? "EntryKeyError" : refusedForGood(error);
       if (why === null) throw error;
       const [only, ...others] = items;
-      if (only && others.length === 0) await this.spool.setAside(only.line, `refused with ${why}`);
-      else for (const item of items) await this.#writeTogether([item]);
+      if (only && others.length === 0) {
+        await this.spool.setAside(only.line, `refused with ${why}`);
+        this.audit.ended?.(only.attempt.staged.map(({ entry }) => entry));
+      } else for (const item of items) await this.#writeTogether([item]);
     }
   }
 
@@ -149,6 +151,7 @@ export class Replayer {
     this.#lastError = null;
     this.audit.wrote((performance.now() - begun) / 1000);
     if (isNew) this.audit.written(entries);
+    else this.audit.ended?.(entries);
     const lines = items.map(({ line }) => line);
     this.observer.replayed(lines.reduce((sum, line) => sum + line.entries, 0));
     await this.spool.done(lines);
@@ -163,7 +166,10 @@ export class Replayer {
     const fate = await withClient(this.pool, (client) => fateOf(client, place));
     if (fate.outcome === "open") return false;
     if (fate.outcome === "aborted") await this.#writeTogether([{ line, attempt }]);
-    else await this.spool.done([line]);
+    else {
+      await this.spool.done([line]);
+      this.audit.ended?.(attempt.staged.map(({ entry }) => entry));
+    }
     return true;
   }
 }

@@ -15,6 +15,7 @@ const entry: Described = {
   resource_type: "device",
   resource_id: "0192-3",
   resource_label: "kiosk-7",
+  operation: "updateDevice",
   repeat_count: null,
   repeat_count_is_least: null,
   access: null,

@@ -1,6 +1,6 @@
-import type { Caller } from "../context.js";
-import { tenantPattern } from "../entry.js";
-import { AuditError } from "../errors.js";
+import type { Caller } from "./context.js";
+import { tenantPattern } from "./entry.js";
+import { AuditError } from "./errors.js";
 
 /** Whose logs one reading may see: every tenant's and the platform's, or those of these. */
 export type ReaderScope = "*" | readonly string[];

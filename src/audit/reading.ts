@@ -1,6 +1,6 @@
 import type { Pool, PoolClient, QueryResultRow } from "pg";
-import { AuditError } from "../errors.js";
-import { translateError } from "../translate-error.js";
+import { AuditError } from "./errors.js";
+import { translateError } from "./translate-error.js";
 import type { ReaderScope } from "./reader-scope.js";
 
 /** One statement of a reading. One with a name is prepared and planned once a connection. */

@@ -1,0 +1,30 @@
+import { badUserInput, type FieldProblem } from "./errors.js";
+
+export const DEFAULT_PAGE = 50;
+export const MAX_PAGE = 200;
+
+interface Asked {
+  readonly first?: number | null | undefined;
+  readonly last?: number | null | undefined;
+}
+
+/** How many, counted from the list's beginning or from its end. */
+export interface PageSize {
+  readonly size: number;
+  readonly from: "start" | "end";
+}
+
+/** @throws AuditError BAD_USER_INPUT where both are given, or one isn't 1 to 200: nothing is clamped silently */
+export function pageSize({ first, last }: Asked): PageSize {
+  const problems: FieldProblem[] = [];
+  for (const [field, size] of Object.entries({ first, last })) {
+    if (size !== undefined && !isPageSize(size)) problems.push({ field, message: `must be 1 to ${MAX_PAGE}` });
+  }
+  if (first !== undefined && last !== undefined) problems.push({ field: "last", message: "can't be given with first" });
+  if (problems.length > 0) throw badUserInput(problems);
+  return typeof last === "number" ? { size: last, from: "end" } : { size: first ?? DEFAULT_PAGE, from: "start" };
+}
+
+function isPageSize(size: number | null): boolean {
+  return size !== null && Number.isInteger(size) && size >= 1 && size <= MAX_PAGE;
+}

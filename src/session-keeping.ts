@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import type pg from "pg";
+import type { AuditObserver } from "./audit/index.js";
+import type { ProgramFacts } from "./audit/session-entry.js";
+import { SessionKeeper } from "./audit/session-keeper.js";
+import { SessionStore } from "./audit/session-store.js";
+import { within } from "./database/connection.js";
+import type { Logger } from "./log.js";
+import type { Shutdown } from "./shutdown.js";
+
+interface SessionKeepingOptions {
+  readonly log: Logger;
+  readonly shutdown: Shutdown;
+  /** Of the API's login, for nothing else. */
+  readonly pool: pg.Pool;
+  readonly observer: Pick<AuditObserver, "written">;
+  readonly program: ProgramFacts;
+}
+
+/** Milliseconds from the beginning of a stop by which sessions are closed, and what they have where the steps before took long. */
+const closedBy = 6_000;
+const leastToClose = 400;
+const longestText = 200;
+
+/** Begins to keep account of this run's sessions; they are closed at the stop, before the connections are. */
+export function keepSessions({ log, shutdown, pool, observer, program }: SessionKeepingOptions): SessionKeeper {
+  const keeper = new SessionKeeper({
+    store: new SessionStore(pool, program, observer),
+    onOpened: ({ id, tenantId, openedAt }) =>
+      log.info({ sessionId: id, tenantId, ...program, startedAt: openedAt.toISOString() }, "a session was opened"),
+    onError: (error) => log.warn({ error }, "account of the sessions can't be kept yet"),
+  });
+  shutdown.add("sessions", async (_reason, since) => {
+    const deadline = Math.max(leastToClose, since + closedBy - performance.now());
+    if (!(await within(deadline, keeper.stop(deadline)))) log.error("the sessions could not be closed in time");
+  });
+  return keeper;
+}
+
+/** What this process is, as its sessions name it. */
+export function programFacts(): ProgramFacts {
+  return { program: "auditql", version: readVersion(), host: hostname().slice(0, longestText) || "unknown" };
+}
+
+/** Compiled files lie one folder deeper. */
+function readVersion(): string {
+  const up = import.meta.url.includes("/dist/src/") ? "../../" : "../";
+  const { version } = JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), "utf8")) as {
+    readonly version: string;
+  };
+  return version;
+}

@@ -131,8 +131,8 @@ const catchUp = `
 
 // Answers those that weren't closed before: only they are to get an entry.
 const closeSessions = `
-  create function audit_guard.close_sessions(ids uuid[], taken_numbers bigint[], settled_numbers bigint[])
-    returns setof uuid
+  create function audit_guard.close_sessions(
+    ids uuid[], taken_numbers bigint[], settled_numbers bigint[], moved boolean[]) returns setof uuid
   language sql security definer set search_path = pg_catalog, pg_temp
   as $$
     update audit.session set
@@ -140,9 +140,10 @@ const closeSessions = `
       closed_at = clock_timestamp(),
       taken = greatest(session.taken, heard.taken),
       settled = greatest(session.settled, heard.settled),
-      received = received
+      received = case when heard.moved then received
         + audit_guard.received_numbers(tenant_id, session.id, coalesce(received_to, audit.id_floor(to_timestamp(0))))
-    from unnest(ids, taken_numbers, settled_numbers) as heard (id, taken, settled)
+        else received end
+    from unnest(ids, taken_numbers, settled_numbers, moved) as heard (id, taken, settled, moved)
     where session.id = heard.id and kind = 'API' and closed_at is null
     returning session.id
   $$`;
@@ -162,7 +163,7 @@ const functions = `
   audit_guard.open_sessions(uuid[], text[], text, text, text),
   audit_guard.hear_sessions(uuid[], bigint[], bigint[], boolean[], uuid),
   audit_guard.catch_up_sessions(uuid[], uuid),
-  audit_guard.close_sessions(uuid[], bigint[], bigint[]),
+  audit_guard.close_sessions(uuid[], bigint[], bigint[], boolean[]),
   audit_guard.derive_session(uuid)`;
 
 const grants = `

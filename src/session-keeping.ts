@@ -33,7 +33,10 @@ export function keepSessions({ log, shutdown, pool, observer, program }: Session
   });
   shutdown.add("sessions", async (_reason, since) => {
     const deadline = Math.max(leastToClose, since + closedBy - performance.now());
-    if (!(await within(deadline, keeper.stop(deadline)))) log.error("the sessions could not be closed in time");
+    const closed = keeper.stop(deadline).catch((error: unknown) => {
+      log.error({ error }, "not all sessions could be closed");
+    });
+    if (!(await within(deadline, closed))) log.error("the sessions could not be closed in time");
   });
   return keeper;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { StatedEntry } from "./entry.js";
 import type { FoldBatch } from "./fold-batch.js";
 import type { HeardSession, SessionStore } from "./session-store.js";
@@ -107,18 +108,30 @@ export class SessionKeeper implements SessionWatcher {
   }
 
   /**
-   * Closes what is open, as far as it gets within so many milliseconds. Later ones stay open, as those of a run that was
+   * Closes what is open, as far as it gets within so many milliseconds; the others stay open, as those of a run that was
    * killed.
+   *
+   * @throws why not all could be closed
    */
   async stop(deadline: number): Promise<void> {
     const end = performance.now() + deadline;
     this.#isStopping = true;
     clearTimeout(this.#timer);
     await this.#running;
+    for (;;)
+      try {
+        return await this.#closeAll(end);
+      } catch (error) {
+        const wait = FIRST_WAIT * (0.5 + Math.random() / 2);
+        if (performance.now() + wait >= end) throw error;
+        await delay(wait);
+      }
+  }
+
+  async #closeAll(end: number): Promise<void> {
     await this.#openNew();
-    const open = [...this.#tracked.values()].filter(({ isOpen }) => isOpen);
-    for (const batch of batches(open, MAX_BATCH)) {
-      if (performance.now() >= end) return;
+    for (const batch of batches([...this.#tracked.values()], MAX_BATCH)) {
+      if (performance.now() >= end) throw new Error(`${String(this.#tracked.size)} sessions stay open.`);
       await this.#close(batch);
     }
   }

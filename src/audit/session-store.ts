@@ -36,7 +36,7 @@ export class SessionStore {
 
   /** Closes sessions, each with its entry, in one transaction. Of those that are closed already nothing is written. */
   async close(sessions: readonly HeardSession[]): Promise<void> {
-    const text = "select audit_guard.close_sessions($1::uuid[], $2::bigint[], $3::bigint[]) as id";
+    const text = "select audit_guard.close_sessions($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[]) as id";
     await this.#write(text, progressOf(sessions), sessions, (session) => {
       const told = { taken: String(session.taken) };
       return sessionEntry("STOP", session, this.facts, { ...bySystem, told });
@@ -51,8 +51,7 @@ export class SessionStore {
   async hear(sessions: readonly HeardSession[], upTo: string | null): Promise<ReadonlyMap<string, string>> {
     const text = `select id, gap from audit_guard.hear_sessions($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[], $5)
       where gap is not null`;
-    const values = [...progressOf(sessions), sessions.map(({ hasMoved }) => hasMoved), upTo];
-    const { rows } = await this.pool.query<{ id: string; gap: string }>(text, values);
+    const { rows } = await this.pool.query<{ id: string; gap: string }>(text, [...progressOf(sessions), upTo]);
     return new Map(rows.map(({ id, gap }) => [id, gap]));
   }
 
@@ -112,4 +111,5 @@ const progressOf = (sessions: readonly HeardSession[]): unknown[] => [
   sessions.map(({ id }) => id),
   sessions.map(({ taken }) => String(taken)),
   sessions.map(({ settled }) => String(settled)),
+  sessions.map(({ hasMoved }) => hasMoved),
 ];

@@ -150,7 +150,7 @@ function toSession(row: SessionRow): AuditSession {
     inFlight: toNumbers(row.in_flight),
     cutOff: toNumbers(row.cut_off),
     duplicates: row.duplicates,
-    dropped: row.dropped.map((dropped): AuditDroppedNumbers => ({ ...toNumbers(dropped), reason: dropped.reason })),
+    dropped: row.dropped.map((it): AuditDroppedNumbers => Object.assign(toNumbers(it), { reason: it.reason })),
   };
 }
 

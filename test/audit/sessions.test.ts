@@ -206,4 +206,25 @@ describe("the sessions of the API's runs", () => {
     });
     await next.stop();
   });
+
+  it("are shown to auditors alone, and each look leaves an entry", async () => {
+    const server = await startServer({ database });
+    const look = async (roles: readonly string[], filter: object) => {
+      const token = await server.token({ subject: "looker", tenant: "umbrella", roles });
+      const query = "query ($filter: AuditSessionFilter) { auditSessions(filter: $filter) { nodes { id } } }";
+      return server.request<{ auditSessions: object }>(query, { token, variables: { filter } });
+    };
+    expect((await look(["auditor"], { kind: ["API"] })).data).toEqual({ auditSessions: { nodes: [] } });
+    expect((await look(["admin"], {})).errors).toMatchObject([{ extensions: { code: "FORBIDDEN" } }]);
+    const entries = await readLog(server, { operation: ["auditSessions"] }, "umbrella");
+    expect(entries).toMatchObject([
+      {
+        eventType: "audit_log.read",
+        access: { filter: { kind: ["API"] }, rows: 0 },
+        description: "looker looked at no sessions of the log.",
+      },
+      { eventType: "audit_log.read_denied", error: { code: "FORBIDDEN" } },
+    ]);
+    await server.stop();
+  });
 });

@@ -120,7 +120,8 @@ export class SessionKeeper implements SessionWatcher {
     await this.#running;
     for (;;)
       try {
-        return await this.#closeAll(end);
+        await this.#closeAll(end);
+        return;
       } catch (error) {
         const wait = FIRST_WAIT * (0.5 + Math.random() / 2);
         if (performance.now() + wait >= end) throw error;

@@ -98,7 +98,18 @@ async function rowOf(id: string): Promise<Row | undefined> {
 }
 
 const untilRow = (id: string, wanted: Partial<Row>): Promise<unknown> =>
-  until(async () => expect(await rowOf(id)).toMatchObject(wanted) ?? true, { what: `it is ${JSON.stringify(wanted)}` });
+  until(
+    async () => {
+      expect(await rowOf(id)).toMatchObject(wanted);
+      return true;
+    },
+    { what: `the session's row is ${JSON.stringify(wanted)}` },
+  );
+
+function first<Item>([item]: readonly Item[]): Item {
+  if (item === undefined) throw new Error("There is none.");
+  return item;
+}
 
 const entriesOf = async (id: string): Promise<unknown[]> =>
   (
@@ -114,15 +125,15 @@ describe("a session", () => {
     const run = startRun();
     const opening = proxy.nextCommit("commit");
     const { sessionId } = run.sessions.next("acme");
-    const first = await opening;
-    await first.carryOut().catch(() => undefined);
+    const held = await opening;
+    await held.carryOut();
     expect(await entriesOf(sessionId)).toEqual(["audit_session.started"]);
-    first.breakOff();
+    held.breakOff();
     await untilRow(sessionId, { taken: "1" });
     const closing = proxy.nextCommit("commit");
     const stopped = run.keeper.stop(5_000);
     const second = await closing;
-    await second.carryOut().catch(() => undefined);
+    await second.carryOut();
     second.breakOff();
     await stopped;
     expect(await entriesOf(sessionId)).toEqual(["audit_session.started", "audit_session.stopped"]);
@@ -135,7 +146,7 @@ describe("a session", () => {
     await proxy.cut();
     const places = [run.sessions.next("acme"), run.sessions.next("acme")];
     expect(places.map(({ sequenceNumber }) => sequenceNumber)).toEqual([0n, 1n]);
-    const [{ sessionId = "" } = {}] = places;
+    const { sessionId } = first(places);
     await until(() => run.errors.length > 0, { what: "it is told that the account can't be kept" });
     await proxy.mend();
     await untilRow(sessionId, { taken: "2", settled: "0" });
@@ -235,7 +246,7 @@ describe("what is known of a session's numbers", () => {
     const places = Array.from({ length: 40 }, () => run.sessions.next("hooli"));
     const kept = places.filter(({ sequenceNumber }) => sequenceNumber % 7n !== 3n).map((it) => entryAt("hooli", it));
     for (let start = 0; start < kept.length; start += 9) await write(run, ...kept.slice(start, start + 9));
-    const [{ sessionId = "" } = {}] = places;
+    const { sessionId } = first(places);
     await run.keeper.stop(1_000);
     const before = await rowOf(sessionId);
     expect(before?.received).toBe("{[0,3),[4,10),[11,17),[18,24),[25,31),[32,38),[39,40)}");
@@ -285,9 +296,7 @@ describe("more tenants than are kept at a time", () => {
 
     const run = startRun();
     const idle = run.sessions.next("idle");
-    const [session] = run.opened;
-    if (!session) throw new Error("It was opened.");
-    run.keeper.left(session);
+    run.keeper.left(first(run.opened));
     await untilRow(idle.sessionId, { taken: "1", is_closed: false });
     await write(run, entryAt("idle", idle));
     await untilRow(idle.sessionId, { taken: "1", settled: "1", received: "{[0,1)}", is_closed: true });

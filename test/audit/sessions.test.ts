@@ -89,6 +89,8 @@ describe("the sessions of the API's runs", () => {
       await attempt(first, "acme", "member"),
       await attempt(first, "acme"),
     ];
+    // More than are written one by one: the last go into a summary, which the stop writes.
+    for (let refused = 0; refused < 12; refused++) await attempt(first, "globex", "member");
     const ids = places.map(({ sessionId }) => sessionId);
     expect(new Set(ids).size).toBe(3);
     expect([ids[3], ids[4]]).toEqual([ids[0], ids[0]]);
@@ -113,7 +115,12 @@ describe("the sessions of the API's runs", () => {
       expected: "3",
       received: "3",
     });
-    expect(await sessionOf(second, globex, null)).toMatchObject({ ...whole, tenantId: "globex", expected: "1" });
+    expect(await sessionOf(second, globex, null)).toMatchObject({
+      ...whole,
+      tenantId: "globex",
+      expected: "13",
+      received: "13",
+    });
 
     const entries = await readLog(second, { sessionId: [acme], resourceType: ["audit_session"] });
     expect(entries.map(({ eventType, sequenceNumber }) => [eventType, sequenceNumber])).toEqual([
@@ -205,6 +212,30 @@ describe("the sessions of the API's runs", () => {
       cutOff: { count: "1", ranges: ["2"] },
     });
     await next.stop();
+  });
+
+  it("aren't settled where an entry waits in the spool, and are whole once it is written", async () => {
+    const server = await startServer({ database });
+    const { sessionId } = await attempt(server, "hooli");
+    await unguarded(database, "revoke insert on audit.entry_key from audit_writer");
+    const waiting = await attempt(server, "hooli", "member");
+    expect(waiting).toMatchObject({ sessionId, sequenceNumber: "1", entryIds: [] });
+    await attempt(server, "hooli");
+    await untilHeard(sessionId, 3, "{[0,1),[2,3)}");
+    const [open] = await readSessions(server, { sessionId: [sessionId] }, "hooli");
+    expect(open).toMatchObject({ lost: none, inFlight: { count: "1", ranges: ["1"] } });
+    await unguarded(database, "grant insert (session_id, sequence_number, ordinal) on audit.entry_key to audit_writer");
+    await until(
+      async () => (await readLog(server, { sessionId: [sessionId], outcome: ["DENIED"] }, "hooli")).length > 0,
+      {
+        what: "what waited is written",
+        deadline: 10_000,
+      },
+    );
+    await server.stop();
+    const sql =
+      "select settled = taken as whole, received = int8multirange(int8range(0, taken)) as all from audit.session";
+    expect(await query(database.adminUrl, `${sql} where id = $1`, [sessionId])).toEqual([{ whole: true, all: true }]);
   });
 
   it("are shown to auditors alone, and each look leaves an entry", async () => {

@@ -20,6 +20,8 @@ const MAX_TRACKED = 20_000;
 const MAX_STRANGERS = 1_000;
 const FIRST_WAIT = 200;
 const LONGEST_WAIT = 5_000;
+/** At the stop, where a database that is away must hold up nothing. */
+const MAX_TRIES = 3;
 
 export interface SessionKeeperOptions {
   readonly store: SessionStore;
@@ -118,13 +120,13 @@ export class SessionKeeper implements SessionWatcher {
     this.#isStopping = true;
     clearTimeout(this.#timer);
     await this.#running;
-    for (;;)
+    for (let tries = 1; ; tries++)
       try {
         await this.#closeAll(end);
         return;
       } catch (error) {
         const wait = FIRST_WAIT * (0.5 + Math.random() / 2);
-        if (performance.now() + wait >= end) throw error;
+        if (tries === MAX_TRIES || performance.now() + wait >= end) throw error;
         await delay(wait);
       }
   }

@@ -174,6 +174,20 @@ export const mutants = [
     tests: ["test/audit/mistakes.test.ts"],
   },
   {
+    name: "a session that is closed already is closed again",
+    file: "migrations/1795219214000-session.ts",
+    find: "and kind = 'API' and closed_at is null\n    returning",
+    replace: "and kind = 'API'\n    returning",
+    tests: ["test/audit/session-keeper.test.ts"],
+  },
+  {
+    name: "a number is settled while a lower one goes on",
+    file: "src/audit/session.ts",
+    find: "settled: lowest ?? this.#next",
+    replace: "settled: this.#next ?? lowest",
+    tests: ["test/audit/session-keeper.test.ts"],
+  },
+  {
     name: "control: the retries are one more",
     file: "src/audit/audited-call.ts",
     find: "const MAX_TRIES = 4;",

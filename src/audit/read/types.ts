@@ -180,7 +180,7 @@ export class AuditEntry {
   @Field(() => AuditActionEnum, {
     nullable: true,
     description:
-      "READ is a look at the log, START and STOP a process's. Null where it was none of these, or where a call was refused before it was clear which of those declared it would have been.",
+      "READ is a look at the log, START and STOP a process's, or a session's. Null where it was none of these, or where a call was refused before it was clear which of those declared it would have been.",
   })
   action!: string | null;
 
@@ -235,7 +235,7 @@ export class AuditEntry {
   @Field(() => BigIntScalar, {
     nullable: true,
     description:
-      "Counts the audited operations of one session from 0, without a gap but for those that a repeatedSequenceNumbers names.",
+      "Counts the audited operations of one session from 0, without a gap but for those that a repeatedSequenceNumbers names. Null where the session itself is opened or closed.",
   })
   sequenceNumber!: string | null;
 

@@ -16,6 +16,7 @@ let list: SessionList;
 beforeAll(async () => {
   database = await createDatabase();
   pool = new pg.Pool(connectionConfig(database.readerUrl, "auditql reader"));
+  pool.on("connect", (client) => client.on("error", () => undefined));
   list = new SessionList(pool);
 });
 afterEach(() => query(database.adminUrl, "delete from audit.session"));

@@ -3,6 +3,7 @@ import { Api } from "./api.js";
 import type { Drill, DrillGround, DrillReport } from "./drill.js";
 import { CLIENTS, leakedSecrets, prepareLoad, quiet, type LoadGround } from "./load.js";
 import { reconcile } from "./reconcile.js";
+import { judgeSessions } from "./reconcile/sessions.js";
 import { reconciled, reportOf } from "./report.js";
 
 /** How long a run may live, in milliseconds: from before the first answers to well under way. */
@@ -30,6 +31,7 @@ async function run(ground: DrillGround): Promise<DrillReport> {
   ground.progress("reconciling rows, entries and answers");
   await quiet(load);
   const found = await reconcile(load.database.adminUrl, load.writers.attempts);
+  const misjudged = await judgeSessions(load.database.adminUrl);
   const leaks = await leakedSecrets(load.database.adminUrl);
   const { counts } = found;
   return reportOf(
@@ -47,6 +49,7 @@ async function run(ground: DrillGround): Promise<DrillReport> {
     ],
     [
       ...reconciled(found),
+      ["sessions that are listed otherwise", misjudged],
       ["entries that hold a secret", leaks === 0 ? [] : [`${String(leaks)} entries hold one`]],
       ["SIGTERM that didn't end it with 0", exitCode === 0 ? [] : [`the last run ended with ${String(exitCode)}`]],
     ],

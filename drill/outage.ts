@@ -10,6 +10,7 @@ import type { Drill, DrillGround, DrillReport } from "./drill.js";
 import { CLIENTS, prepareLoad, quiet, type LoadGround } from "./load.js";
 import { evidenceOf, judge } from "./reconcile.js";
 import { judgeOrder } from "./reconcile/order.js";
+import { judgeSessions } from "./reconcile/sessions.js";
 import { reconciled, reportOf } from "./report.js";
 import { groupBy } from "./values.js";
 
@@ -128,6 +129,7 @@ async function reportOn(
   const found = judge(evidence);
   const { counts } = found;
   const later = await writtenLater(adminUrl);
+  const misjudged = await judgeSessions(adminUrl);
   const stuck = rounds.filter(({ recovery }) => recovery === null);
   const { text, losses } = reportOf(
     [
@@ -144,6 +146,7 @@ async function reportOn(
     ],
     [
       ...reconciled(found),
+      ["sessions that are listed otherwise", misjudged],
       ["operations out of their order", judgeOrder(evidence)],
       ["outages that the API didn't recover from", stuck.map(({ fault }) => `after it was ${faults[fault]}`)],
       ["a last word other than ready", notReady === null ? [] : [notReady]],

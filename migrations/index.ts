@@ -13,6 +13,7 @@ import { FenceEventTriggers1795219211500 } from "./1795219211500-fence-event-tri
 import { LostCommits1795219212000 } from "./1795219212000-lost-commits.js";
 import { Declarations1795219213000 } from "./1795219213000-declarations.js";
 import { Session1795219214000 } from "./1795219214000-session.js";
+import { Reports1795219215000 } from "./1795219215000-reports.js";
 
 /** Every migration, in the order in which it runs. */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   LostCommits1795219212000,
   Declarations1795219213000,
   Session1795219214000,
+  Reports1795219215000,
 ];

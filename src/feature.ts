@@ -1,5 +1,5 @@
 import type { ClientBase } from "pg";
-import type { AuditedResource, AuditRuntime } from "./audit/index.js";
+import type { AuditedResource, AuditRuntime, ReportedResource } from "./audit/index.js";
 import type { Config } from "./config.js";
 
 /** A part of the application as one value: what `features.ts` lists is all there is. */
@@ -8,6 +8,8 @@ export interface Feature {
   readonly entities: readonly (new () => object)[];
   /** The kinds of resource whose changes the log records. */
   readonly resources: readonly AuditedResource[];
+  /** The kinds of resource that other processes report on. */
+  readonly reported?: readonly ReportedResource[];
   /** type-graphql resolver classes. */
   readonly resolvers: readonly (new () => object)[];
   /** What it does on its own, as far as the settings ask for it. */

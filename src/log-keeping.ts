@@ -31,7 +31,7 @@ export interface LogKeeping {
   readonly folds: Folds;
   readonly access: AccessLog;
   /** Tells the log of this start, and of what is declared otherwise than at the last. @throws StartError */
-  started(schema: GraphQLSchema, resources: readonly AuditedResource[]): Promise<void>;
+  started(schema: GraphQLSchema, resources: readonly Pick<AuditedResource, "type" | "fields">[]): Promise<void>;
 }
 
 interface KeepingOptions {

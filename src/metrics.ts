@@ -76,6 +76,12 @@ export class Metrics {
     labelNames: ["code"],
     registers: this.#registers,
   });
+  readonly correlationsIgnored = new Counter({
+    name: "audit_correlations_ignored_total",
+    help: "Requests whose X-Audit-Session-Id and X-Audit-Sequence-Number were not believed, or made no sense.",
+    labelNames: ["why"],
+    registers: this.#registers,
+  });
   /** `elsewhere` is a run that another process had begun. */
   readonly jobRuns = new Counter({
     name: "job_runs_total",
@@ -99,6 +105,7 @@ export class Metrics {
     for (const code of ["BAD_REQUEST", "BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"])
       this.refused.inc({ code }, 0);
     this.refused.inc({ code: "LIMIT_EXCEEDED" }, 0);
+    for (const why of ["untrusted", "malformed"]) this.correlationsIgnored.inc({ why }, 0);
   }
 
   /** Prometheus's text format. */

@@ -6,9 +6,11 @@ import express from "express";
 import type { GraphQLSchema } from "graphql";
 import type { EntityManager } from "typeorm";
 import type { AuditLog } from "./audit/read/resolver.js";
+import type { ReportIntake } from "./audit/report/resolver.js";
 import type { SessionList } from "./audit/report/session-resolver.js";
 import type { Verifier } from "./auth.js";
 import { callerUnknown, createApollo } from "./http/apollo.js";
+import { Correlations } from "./http/correlation.js";
 import { serveGraphiql } from "./http/graphiql.js";
 import { health } from "./http/health.js";
 import { jsonBody, requireAcceptable } from "./http/json-body.js";
@@ -32,6 +34,7 @@ export interface ServerParts {
   readonly manager: EntityManager;
   readonly auditLog: AuditLog;
   readonly sessionList: SessionList;
+  readonly intake: ReportIntake;
   readonly readiness: Readiness;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -86,7 +89,9 @@ export async function createApiServer(parts: ServerParts): Promise<ApiServer> {
   return { listen: (host, port) => listen(server, host, port), stop: () => apollo.stop() };
 }
 
-function contextOf({ verifier, manager, auditLog, sessionList, log }: ServerParts, notes: RefusalNotes) {
+function contextOf(parts: ServerParts, notes: RefusalNotes) {
+  const { verifier, manager, auditLog, sessionList, intake, log, metrics } = parts;
+  const correlations = new Correlations(log, metrics);
   return async ({ req }: { readonly req: express.Request }): Promise<RequestContext> => {
     const { caller, unavailable, cause } = await verifier.verify(req.headers.authorization);
     const origin = requestOrigin(req);
@@ -95,7 +100,8 @@ function contextOf({ verifier, manager, auditLog, sessionList, log }: ServerPart
       notes.note(origin, ["UNAVAILABLE"]);
       throw callerUnknown(cause);
     }
-    return { caller, origin, manager, log: auditLog, sessionList, reports: [] };
+    const correlation = correlations.of(req, caller);
+    return { caller, origin, correlation, manager, log: auditLog, sessionList, intake, reports: [] };
   };
 }
 

@@ -12,6 +12,7 @@ import {
 } from "./audit/index.js";
 import { directoryOf, vocabularyOf } from "./audit/directory.js";
 import { AuditLog } from "./audit/read/audit-log.js";
+import { ReportIntake } from "./audit/report/report-intake.js";
 import { SessionList } from "./audit/report/session-list.js";
 import { fencesOf } from "./audit/fence/fence.js";
 import { fenceFindings } from "./audit/fence/findings.js";
@@ -47,6 +48,7 @@ import { Telemetry } from "./telemetry.js";
 const reachDeadline = 10_000;
 const probeDeadlines = { connect: 2_000, statement: 2_000, lock: 500, idleInTransaction: 5_000 };
 const resources = features.flatMap((feature) => feature.resources);
+const reported = features.flatMap((feature) => feature.reported ?? []);
 
 /** What the start is made with. */
 export interface ServiceOptions {
@@ -101,7 +103,7 @@ export async function startService(options: ServiceOptions): Promise<string> {
     upkeep.stop();
   });
   await upkeep.start();
-  await keeping.started(schema, registry.resources);
+  await keeping.started(schema, [...registry.resources, ...reported]);
   const replayer = new Replayer(spool, databases.refusals, observer, telemetry);
   shutdown.add("replay", () => replayer.stop());
   replayer.start();
@@ -113,6 +115,7 @@ export async function startService(options: ServiceOptions): Promise<string> {
     manager: databases.read.manager,
     auditLog: auditLogOf(registry, schema, databases, log),
     sessionList: new SessionList(databases.reader),
+    intake: new ReportIntake({ resources: reported, ...keeping, observer }),
     readiness,
     log,
     metrics,
@@ -183,7 +186,7 @@ async function checkedSchema(
   const client = await databases.refusals.connect();
   try {
     const forgotten = [
-      ...completeness(schema, resources, databases.write),
+      ...completeness(schema, resources, databases.write, reported),
       ...(await tableFindings(client, databases.write)),
     ];
     const isComplete = forgotten.length === 0;
@@ -236,7 +239,7 @@ function auditLogOf(registry: Registry, schema: GraphQLSchema, { reader, read }:
   return new AuditLog({
     pool: reader,
     directory: directoryOf(registry, read),
-    vocabulary: vocabularyOf(registry, schema),
+    vocabulary: vocabularyOf(registry, schema, reported),
     onError: (message, error) => {
       log.warn({ error }, message);
     },

@@ -11,6 +11,7 @@ import {
 } from "../../src/audit/index.js";
 import { directoryOf, vocabularyOf } from "../../src/audit/directory.js";
 import { AuditLog } from "../../src/audit/read/audit-log.js";
+import { ReportIntake } from "../../src/audit/report/report-intake.js";
 import { SessionList } from "../../src/audit/report/session-list.js";
 import { Spool } from "../../src/audit/spool/spool.js";
 import { createVerifier } from "../../src/auth.js";
@@ -75,6 +76,12 @@ export async function serve(settings: ApiSettings): Promise<number> {
     manager: databases.read.manager,
     auditLog: log,
     sessionList: new SessionList(databases.reader),
+    intake: new ReportIntake({
+      resources: [],
+      sessions: new Sessions(),
+      refusals: new RefusalLog(databases.refusals, telemetry, spool),
+      observer: telemetry,
+    }),
     readiness: new Readiness({
       probes: databases.refusals,
       reader: databases.reader,

@@ -1,5 +1,8 @@
 import type { FilterField } from "../../src/audit/read/filter-columns.js";
 
+/** Few entries have a correlation, and numbers are asked for beside a session alone. */
+type BenchedField = Exclude<FilterField, "sequenceNumber" | "correlationSessionId" | "correlationSequenceNumber">;
+
 /** What many entries have of every field, a tenth or more of each tenant's; of a request a hundred. */
 export const COMMON = {
   requestId: "0c000000-0000-4000-8000-000000000001",
@@ -19,7 +22,7 @@ export const COMMON = {
   outcome: "SUCCESS",
   actorType: "USER",
   action: "UPDATE",
-} as const satisfies Record<FilterField, string>;
+} as const satisfies Record<BenchedField, string>;
 
 /** What twenty entries have, whatever the log's size. */
 export const RARE = {
@@ -40,7 +43,7 @@ export const RARE = {
   outcome: "DENIED",
   actorType: "SERVICE",
   action: "DELETE",
-} as const satisfies Record<FilterField, string>;
+} as const satisfies Record<BenchedField, string>;
 
 /**
  * What no entry has. Of names that the code declares one that no one has used: others are refused. An outcome that is
@@ -64,6 +67,6 @@ export const ABSENT = {
   outcome: null,
   actorType: "DATABASE",
   action: "CREATE",
-} as const satisfies Record<FilterField, string | null>;
+} as const satisfies Record<BenchedField, string | null>;
 
 export const RARE_FIELDS = Object.keys(RARE) as (keyof typeof RARE)[];

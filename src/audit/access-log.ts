@@ -99,6 +99,7 @@ export class AccessLog {
       ordinal: 0,
       causeId: null,
       access,
+      correlation: context.correlation ?? null,
     };
   }
 

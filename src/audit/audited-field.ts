@@ -58,15 +58,25 @@ export function errorPrefixOf({ args }: Pick<GraphQLFieldConfig<unknown, unknown
   return name !== undefined && more.length === 0 ? name : "";
 }
 
-/** Refuses who may not use a field: the anonymous every one, others by `@requires`, and a mutation without a tenant. */
+/** The role of processes that report. */
+export const REPORTER = "REPORTER";
+
+/**
+ * Refuses who may not use a field: the anonymous every one, who may only report every other, others by `@requires`, and a
+ * mutation without a tenant.
+ */
 export function authorize(caller: Caller, allowed: readonly string[] | null, isMutation: boolean): void {
   if (caller.actor.type === "ANONYMOUS")
     throw new AuditError("UNAUTHENTICATED", "Send a token that verifies: `authorization: Bearer …`.");
+  if (isReporterAlone(caller) && !allowed?.includes(REPORTER))
+    throw new AuditError("FORBIDDEN", "A token whose only role is reporter's does nothing but report.");
   if (allowed && !allowed.some((role) => caller.roles.has(role)))
     throw new AuditError("FORBIDDEN", `This needs one of the roles ${allowed.join(", ").toLowerCase()}.`);
   if (isMutation && caller.tenantId === null)
     throw new AuditError("FORBIDDEN", "The token names no tenant, and so can change nothing.");
 }
+
+const isReporterAlone = ({ roles }: Caller): boolean => roles.size === 1 && roles.has(REPORTER);
 
 /** The value below a path, undefined where the path ends early. */
 export function valueAt(root: unknown, path: readonly string[]): unknown {

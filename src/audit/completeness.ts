@@ -2,6 +2,7 @@ import type { GraphQLSchema } from "graphql";
 import type { DataSource } from "typeorm";
 import { directiveFindings } from "./directive-findings.js";
 import { ownResourceTypes } from "./own-resources.js";
+import type { ReportedResource } from "./reported-resource.js";
 import type { AuditedResource } from "./resource.js";
 import { AuditSubscriber } from "./subscriber.js";
 
@@ -17,21 +18,24 @@ export function completeness(
   schema: GraphQLSchema,
   resources: readonly AuditedResource[],
   dataSource: DataSource,
+  reported: readonly ReportedResource[] = [],
 ): string[] {
   return [
     ...directiveFindings(schema, resources),
-    ...duplicates(resources),
+    ...duplicates(resources, reported),
+    ...reported.flatMap(reportedFindings),
     ...resources.flatMap((resource) => policyFindings(resource, dataSource)),
     ...subscriberFindings(dataSource),
   ];
 }
 
-function duplicates(resources: readonly AuditedResource[]): string[] {
-  const types = repeated(resources.map(({ type }) => type));
+function duplicates(resources: readonly AuditedResource[], reported: readonly ReportedResource[]): string[] {
+  const all = [...resources, ...reported];
+  const types = repeated(all.map(({ type }) => type));
   const entities = repeated(resources.map(({ entity }) => entity));
   return [
     ...types.map((type) => `The audited resource "${type}" is declared twice: give one of them another type.`),
-    ...resources
+    ...all
       .filter(({ type }) => ownResourceTypes.some((own) => own === type))
       .map(
         ({ type }) => `The audited resource "${type}" has the name of a kind of the log's own: give it another type.`,
@@ -61,15 +65,30 @@ function policyFindings(resource: AuditedResource, dataSource: DataSource): stri
     ...fields
       .filter((field) => !columns.includes(field))
       .map((field) => `"${resource.type}" has a policy for ${field}, but ${name} has no such column: remove it.`),
-    ...Object.entries(resource.fields)
-      .filter(([field, policy]) => policy.kind === "track" && secretLooking.test(field))
-      .map(([field]) => `${name}.${field} looks like a secret but is tracked in clear: write \`${field}: secret\`.`),
-    ...Object.entries(resource.fields)
-      .filter(([, policy]) => policy.kind === "ignore" && policy.reason.trim() === "")
-      .map(([field]) => `${name}.${field} is ignored without a reason: write \`${field}: ignore("why")\`.`),
+    ...unfitPolicies(name, resource.fields),
     ...[resource.idField, resource.tenantField]
       .filter((field) => !columns.includes(field))
       .map((field) => `"${resource.type}" is found by ${field}, but ${name} has no such column.`),
+  ];
+}
+
+function unfitPolicies(name: string, fields: AuditedResource["fields"]): string[] {
+  return [
+    ...Object.entries(fields)
+      .filter(([field, policy]) => policy.kind === "track" && secretLooking.test(field))
+      .map(([field]) => `${name}.${field} looks like a secret but is tracked in clear: write \`${field}: secret\`.`),
+    ...Object.entries(fields)
+      .filter(([, policy]) => policy.kind === "ignore" && policy.reason.trim() === "")
+      .map(([field]) => `${name}.${field} is ignored without a reason: write \`${field}: ignore("why")\`.`),
+  ];
+}
+
+function reportedFindings({ type, members, required, fields }: ReportedResource): string[] {
+  return [
+    ...unfitPolicies(type, fields),
+    ...required
+      .filter((name) => !(name in members))
+      .map((name) => `"${type}" requires ${name}, but has no such field: remove it, or give it a policy.`),
   ];
 }
 

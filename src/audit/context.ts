@@ -1,6 +1,6 @@
 import type { EntityManager } from "typeorm";
 import type { AfterCommit } from "./after-commit.js";
-import type { Actor, RequestOrigin } from "./entry.js";
+import type { Actor, Correlation, RequestOrigin } from "./entry.js";
 import type { AuditScope } from "./scope.js";
 
 /** Who calls, as the token says. */
@@ -25,6 +25,8 @@ export interface OperationReport {
 export interface AuditContext {
   readonly caller: Caller;
   readonly origin: RequestOrigin;
+  /** Where the request says, and may be believed, that another process tells of it. */
+  readonly correlation?: Correlation | null;
   /** Can only read: a write through it is refused by the database. */
   readonly manager: EntityManager;
   /** Filled by the wrapper, read when the response is sent. */

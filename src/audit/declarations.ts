@@ -13,7 +13,10 @@ export interface Declaration {
 }
 
 /** All that decides what the log keeps, and who may do what: every mutation's directives, every field's policy. */
-export function declarationsOf(schema: GraphQLSchema, resources: readonly AuditedResource[]): Declaration[] {
+export function declarationsOf(
+  schema: GraphQLSchema,
+  resources: readonly Pick<AuditedResource, "type" | "fields">[],
+): Declaration[] {
   const mutations = mutationDecisions(schema).map((decision): Declaration => ({
     kind: "mutation",
     name: decision.name,

@@ -23,14 +23,14 @@ export interface AuditedDirective {
 }
 
 /** One of {@link roles}. */
-export type Role = "MEMBER" | "ADMIN" | "AUDITOR" | "PLATFORM_AUDITOR";
+export type Role = "MEMBER" | "ADMIN" | "AUDITOR" | "PLATFORM_AUDITOR" | "REPORTER";
 /**
  * The roles that the application knows, as the schema names them.
  *
  * @example
  * roles.includes("AUDITOR"); // true
  */
-export const roles: readonly Role[] = ["MEMBER", "ADMIN", "AUDITOR", "PLATFORM_AUDITOR"];
+export const roles: readonly Role[] = ["MEMBER", "ADMIN", "AUDITOR", "PLATFORM_AUDITOR", "REPORTER"];
 
 const names = (values: string | readonly string[]) => (typeof values === "string" ? values : `[${values.join(", ")}]`);
 

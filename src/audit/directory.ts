@@ -1,18 +1,20 @@
 import type { GraphQLSchema } from "graphql";
 import type { DataSource } from "typeorm";
-import { eventTypesOf } from "./event-type.js";
+import { eventTypesOf, reportedEventTypesOf } from "./event-type.js";
 import { mutationDecisions } from "./mutation-decisions.js";
 import {
   declaredFields,
   logQueries,
   ownEventTypes,
   ownResourceTypes,
+  reportMutation,
   sessionFields,
   startedFields,
 } from "./own-resources.js";
 import { resourceKey, type ResourceDirectory, type ResourceKey } from "./read/resource-directory.js";
 import type { Vocabulary } from "./read/vocabulary.js";
 import type { Registry } from "./registry.js";
+import type { ReportedResource } from "./reported-resource.js";
 import type { AuditedResource } from "./resource.js";
 import { isUuid } from "./uuid.js";
 
@@ -52,15 +54,24 @@ async function existing(
 }
 
 /** The names that new entries can have. */
-export function vocabularyOf(registry: Registry, schema: GraphQLSchema): Vocabulary {
-  const recorded = registry.resources.flatMap((resource) =>
-    Object.entries(resource.fields).flatMap(([field, policy]) => (policy.kind === "ignore" ? [] : [field])),
+export function vocabularyOf(
+  registry: Registry,
+  schema: GraphQLSchema,
+  reported: readonly ReportedResource[] = [],
+): Vocabulary {
+  const { resources } = registry;
+  const recorded = [...resources, ...reported].flatMap(({ fields }) =>
+    Object.entries(fields).flatMap(([field, policy]) => (policy.kind === "ignore" ? [] : [field])),
   );
   const mutations = mutationDecisions(schema).flatMap(({ name, audited }) => (audited ? [name] : []));
   return {
-    resourceTypes: new Set([...registry.resources.map(({ type }) => type), ...ownResourceTypes]),
-    eventTypes: new Set([...registry.resources.flatMap(({ type }) => eventTypesOf(type)), ...ownEventTypes]),
-    operations: new Set([...mutations, ...logQueries]),
+    resourceTypes: new Set([...[...resources, ...reported].map(({ type }) => type), ...ownResourceTypes]),
+    eventTypes: new Set([
+      ...resources.flatMap(({ type }) => eventTypesOf(type)),
+      ...reported.flatMap(({ type, actions }) => reportedEventTypesOf(type, actions)),
+      ...ownEventTypes,
+    ]),
+    operations: new Set([...mutations, ...logQueries, reportMutation]),
     fields: new Set([...recorded, ...declaredFields, ...startedFields, ...sessionFields]),
   };
 }

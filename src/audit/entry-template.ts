@@ -84,6 +84,7 @@ export class EntryTemplate {
       sequenceNumber: this.place.sequenceNumber,
       ordinal,
       causeId: null,
+      correlation: this.context.correlation ?? null,
     };
   }
 }

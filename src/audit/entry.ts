@@ -12,13 +12,23 @@ export const changeActions = ["CREATE", "UPDATE", "DELETE"] as const;
 export type ChangeAction = (typeof changeActions)[number];
 
 /**
- * What an entry can tell of: a change, a look at the log, a process's start or its stop.
+ * What an entry can tell of: a change, a look at the log, a process's start or its stop, a request that another process
+ * let through or refused.
  *
  * @example
- * auditActions; // ["CREATE", "UPDATE", "DELETE", "READ", "START", "STOP"]
+ * auditActions; // ["CREATE", "UPDATE", "DELETE", "READ", "START", "STOP", "REQUEST"]
  */
-export const auditActions = [...changeActions, "READ", "START", "STOP"] as const;
+export const auditActions = [...changeActions, "READ", "START", "STOP", "REQUEST"] as const;
 export type AuditAction = (typeof auditActions)[number];
+
+/**
+ * What another process can report that was done to a resource.
+ *
+ * @example
+ * reportedActions; // ["CREATE", "UPDATE", "DELETE", "REQUEST"]
+ */
+export const reportedActions = [...changeActions, "REQUEST"] as const;
+export type ReportedAction = (typeof reportedActions)[number];
 
 /**
  * How an attempt ended, as the transaction says, never as HTTP does.
@@ -141,6 +151,13 @@ export const nowhere: RequestOrigin = {
   userAgent: null,
 };
 
+/** The entry of another process that tells of the same request: its place in that process's session. */
+export interface Correlation {
+  readonly sessionId: string;
+  /** A decimal, since 64 bits don't pass through a JavaScript number. */
+  readonly sequenceNumber: string;
+}
+
 /** An entry as its writer states it: what the database stamps (id, time, transaction, login) isn't the writer's to say. */
 export interface StatedEntry {
   readonly tenantId: string;
@@ -165,6 +182,10 @@ export interface StatedEntry {
   readonly repeats?: Repeats | null;
   /** What a reader of the log asked for and was given. */
   readonly access?: Access | null;
+  /** The subject of the token that another process reported it with; null in all that this program saw itself. */
+  readonly reportedBy?: string | null;
+  /** As a request says that it came with it, where it is believed. */
+  readonly correlation?: Correlation | null;
 }
 
 /** An entry as it is staged: of an operation that has its number in its session. */

@@ -41,7 +41,8 @@ function normalisedValues(
 ): string[] {
   const distinct = new Set<string>();
   for (const value of values) {
-    const checked = typeof value === "string" ? checkText(value, normaliseValue) : { problem: "can't hold null" };
+    const text = typeof value === "bigint" ? String(value) : value;
+    const checked = typeof text === "string" ? checkText(text, normaliseValue) : { problem: "can't hold null" };
     if ("value" in checked) distinct.add(checked.value);
     else report(field, checked.problem);
   }

@@ -58,6 +58,7 @@ export class FoldBatch {
       origin: { ...nowhere, ip: actor.type === "ANONYMOUS" ? origin.ip : null },
       ordinal: 0,
       causeId: null,
+      correlation: null,
       claimedAt: this.#claimedAt,
       repeats: { count: this.#count, sequenceNumbers: this.#ranges.map(([first, last]) => [first, last] as const) },
       access: access && !isDenied ? { filter: access.filter, rows: this.#rows } : null,

@@ -44,6 +44,12 @@ export {
   type FieldPolicy,
   type Visibility,
 } from "./resource.js";
+export {
+  defineReportedResource,
+  reportedText,
+  type ReportedField,
+  type ReportedResource,
+} from "./reported-resource.js";
 export type { AuditScope } from "./scope.js";
 export { Sessions } from "./session.js";
 export { PageInfo } from "./page-info.js";

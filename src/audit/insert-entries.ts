@@ -5,7 +5,7 @@ import { storedValues, type StoredValues } from "./stored.js";
 /** The form of a row, so that a reader of old rows knows what they hold. */
 const FORMAT_VERSION = "1";
 
-type Value = string | Buffer | null;
+export type Value = string | Buffer | null;
 type Column = readonly [name: string, value: (entry: StatedEntry, stored: StoredValues) => Value];
 
 /** Every column that the writer states. What the database stamps (id, time, transaction, login) it may not even name. */
@@ -51,8 +51,12 @@ const seldomColumns: readonly Column[] = [
   ["repeated_sequence_numbers", ({ repeats }) => (repeats ? multirange(repeats) : null)],
   ["repeat_count_is_least", ({ repeats }) => (repeats?.isLeast ? "true" : null)],
   ["access", ({ access }, stored) => (access ? stored.access : null)],
+  ["reported_by", ({ reportedBy }) => reportedBy ?? null],
+  ["correlation_session_id", ({ correlation }) => correlation?.sessionId ?? null],
+  ["correlation_sequence_number", ({ correlation }) => correlation?.sequenceNumber ?? null],
 ];
-const allColumns = [...columns, ...seldomColumns];
+/** Every one of them, each with how an entry says it. */
+export const allColumns = [...columns, ...seldomColumns];
 
 const multirange = ({ sequenceNumbers }: Repeats): string =>
   `{${sequenceNumbers.map(([first, last]) => `[${String(first)},${String(last)}]`).join()}}`;

@@ -1,9 +1,14 @@
 /** What the log tells of itself and of the program that writes it, each kind with the event types of its entries. */
 const eventTypes = {
   audit_log: ["audit_log.read", "audit_log.read_failed", "audit_log.read_denied"],
-  audit_session: ["audit_session.started", "audit_session.stopped"],
   api: ["api.started", "api.stopped"],
   migration: ["migration.created"],
+  audit_session: [
+    "audit_session.started",
+    "audit_session.stopped",
+    "audit_session.report_failed",
+    "audit_session.report_denied",
+  ],
   mutation: ["mutation.created", "mutation.updated", "mutation.deleted"],
   field_policy: ["field_policy.created", "field_policy.updated", "field_policy.deleted"],
 } as const;
@@ -36,3 +41,6 @@ export type SessionField = (typeof sessionFields)[number];
 /** The queries that leave an entry of kind `audit_log`. */
 export const logQueries = ["auditLogs", "auditEntry", "auditSessions"] as const;
 export type LogQuery = (typeof logQueries)[number];
+
+/** The mutation with which other processes report: the operation of all that they bring. */
+export const reportMutation = "reportAuditEntries";

@@ -1,6 +1,6 @@
 import { anonymous, type Actor } from "../audit/entry.js";
 
-export const roles = ["MEMBER", "ADMIN", "AUDITOR", "PLATFORM_AUDITOR"] as const;
+export const roles = ["MEMBER", "ADMIN", "AUDITOR", "PLATFORM_AUDITOR", "REPORTER"] as const;
 export type Role = (typeof roles)[number];
 
 /** Who calls, as their token says. */

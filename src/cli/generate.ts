@@ -13,6 +13,7 @@ async function main(): Promise<void> {
     "docs/audited-resources.md": resourcesDocument(
       schema,
       features.flatMap((feature) => feature.resources),
+      features.flatMap((feature) => feature.reported ?? []),
     ),
   };
   const checking = process.argv.includes("--check");

@@ -1,13 +1,27 @@
 import type { GraphQLSchema } from "graphql";
-import { mutationDecisions, type AuditedResource, type FieldPolicy, type MutationDecision } from "../audit/index.js";
+import {
+  mutationDecisions,
+  type AuditedResource,
+  type FieldPolicy,
+  type MutationDecision,
+  type ReportedResource,
+} from "../audit/index.js";
 
-/** docs/audited-resources.md: each resource with its mutations and each field's policy, and what leaves no entry. */
-export function resourcesDocument(schema: GraphQLSchema, resources: readonly AuditedResource[]): string {
+/**
+ * docs/audited-resources.md: each resource with its mutations and each field's policy, what other processes may report, and
+ * what leaves no entry.
+ */
+export function resourcesDocument(
+  schema: GraphQLSchema,
+  resources: readonly AuditedResource[],
+  reported: readonly ReportedResource[],
+): string {
   const decisions = mutationDecisions(schema);
   return [
     "# What is audited",
     "Generated from the code by `npm run generate`; the check fails where the two differ.",
     ...[...resources].sort((left, right) => (left.type < right.type ? -1 : 1)).map((it) => section(it, decisions)),
+    ...[...reported].sort((left, right) => (left.type < right.type ? -1 : 1)).map(reportedSection),
     exemptions(decisions),
     "",
   ].join("\n\n");
@@ -17,12 +31,25 @@ function section(resource: AuditedResource, decisions: readonly MutationDecision
   const mutations = decisions.flatMap(({ name, audited }) =>
     audited?.resource === resource.type ? [`| \`${name}\` | ${audited.action.join(", ")} | \`${audited.id}\` |`] : [],
   );
-  const fields = Object.entries(resource.fields).map(([field, policy]) => `| \`${field}\` | ${cells(policy)} |`);
   return [
     `## ${resource.type}`,
     ["| mutation | action | id |", "|---|---|---|", ...mutations].join("\n"),
-    ["| field | policy | why |", "|---|---|---|", ...fields].join("\n"),
+    policies(resource.fields),
   ].join("\n\n");
+}
+
+function reportedSection({ type, actions, members, required, fields }: ReportedResource): string {
+  const stated = Object.keys(members).map((name) => `\`${name}\`${required.includes(name) ? "" : " (optional)"}`);
+  return [
+    `## ${type}, as other processes report it`,
+    `With \`reportAuditEntries\`; actions: ${actions.join(", ")}. \`fields\` has ${stated.join(", ")}.`,
+    policies(fields),
+  ].join("\n\n");
+}
+
+function policies(fields: AuditedResource["fields"]): string {
+  const rows = Object.entries(fields).map(([field, policy]) => `| \`${field}\` | ${cells(policy)} |`);
+  return ["| field | policy | why |", "|---|---|---|", ...rows].join("\n");
 }
 
 function cells(policy: FieldPolicy): string {

@@ -2,6 +2,7 @@ import type { ApolloServerPlugin, GraphQLRequestContext } from "@apollo/server";
 import { GraphQLError, OperationTypeNode } from "graphql";
 import type { AuditContext } from "../audit/index.js";
 import type { AuditLog } from "../audit/read/resolver.js";
+import type { ReportIntake } from "../audit/report/resolver.js";
 import type { SessionList } from "../audit/report/session-resolver.js";
 import type { Logger } from "../log.js";
 import type { Metrics, OperationType, RequestOutcome } from "../metrics.js";
@@ -15,6 +16,7 @@ import { toldErrors, type ToldError } from "./told-error.js";
 export interface RequestContext extends AuditContext {
   readonly log: AuditLog;
   readonly sessionList: SessionList;
+  readonly intake: ReportIntake;
 }
 
 export interface RequestParts {

@@ -8,6 +8,7 @@ import { features } from "../../src/features.js";
 import { createSchema } from "../../src/schema.js";
 
 const resources = features.flatMap((feature) => feature.resources);
+const reported = features.flatMap((feature) => feature.reported ?? []);
 
 describe("the generated document of what is audited", () => {
   it("has a row for each field of each resource, in one of three states, and a reason for what is ignored", async () => {
@@ -33,13 +34,13 @@ describe("the generated document of what is audited", () => {
 
   it("follows the code: a policy that changes is another document", async () => {
     const schema = await createSchema(features);
-    const document = resourcesDocument(schema, resources);
+    const document = resourcesDocument(schema, resources, reported);
     expect(document).toBe(await readFile("docs/audited-resources.md", "utf8"));
     const exposed = resources.map((resource) => ({
       ...resource,
       fields: { ...resource.fields, ...("name" in resource.fields && { name: { kind: "secret" } as const }) },
     }));
-    expect(resourcesDocument(schema, exposed)).not.toBe(document);
+    expect(resourcesDocument(schema, exposed, reported)).not.toBe(document);
   });
 });
 

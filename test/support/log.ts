@@ -36,6 +36,8 @@ export interface ReadEntry {
   readonly repeatedSequenceNumbers: readonly { readonly first: string; readonly last: string }[] | null;
   readonly repeatCountIsLeast: boolean | null;
   readonly access: { readonly filter: Readonly<Record<string, unknown>>; readonly rows: number } | null;
+  readonly reportedBy: Readonly<Record<"id" | "program" | "version" | "host", string | null>> | null;
+  readonly correlation: { readonly sessionId: string; readonly sequenceNumber: string } | null;
 }
 
 export interface ReadChange {
@@ -56,7 +58,8 @@ const wholeEntry = `
   changes { field op old new oldOmitted { bytes digest } newOmitted { bytes digest } secret }
   attempted { field value secret omitted { bytes digest } }
   description reason operation requestId clientRequestId sessionId sequenceNumber ordinal traceId ip userAgent causeId
-  claimedAt repeatCount repeatedSequenceNumbers { first last } repeatCountIsLeast access { filter rows }`;
+  claimedAt repeatCount repeatedSequenceNumbers { first last } repeatCountIsLeast access { filter rows }
+  reportedBy { id program version host } correlation { sessionId sequenceNumber }`;
 
 const query = `query ($filter: AuditLogFilter, $after: String) {
   auditLogs(filter: $filter, first: 200, after: $after, order: OLDEST_FIRST) {

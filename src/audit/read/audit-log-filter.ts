@@ -1,7 +1,17 @@
 import { DateTimeRange } from "../date-time-range.js";
 import type { ActorType, AuditAction, AuditOutcome } from "../entry.js";
+import { BigIntScalar } from "../scalars.js";
 import { Field, ID, InputType } from "../type-graphql.js";
 import { AuditActionEnum, AuditActorTypeEnum, AuditOutcomeEnum } from "./types.js";
+
+@InputType({ description: "Entries of requests that came with these places in another process's session." })
+export class AuditCorrelationFilter {
+  @Field(() => [ID])
+  sessionId!: string[];
+
+  @Field(() => [BigIntScalar], { nullable: true })
+  sequenceNumber?: bigint[] | null;
+}
 
 @InputType({
   description:
@@ -58,6 +68,12 @@ export class AuditLogFilter {
 
   @Field(() => [ID], { nullable: true })
   sessionId?: string[] | null;
+
+  @Field(() => [BigIntScalar], { nullable: true, description: "Beside sessionId alone." })
+  sequenceNumber?: bigint[] | null;
+
+  @Field(() => AuditCorrelationFilter, { nullable: true })
+  correlation?: AuditCorrelationFilter | null;
 
   @Field(() => [String], { nullable: true })
   traceId?: string[] | null;

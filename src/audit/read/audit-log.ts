@@ -15,6 +15,7 @@ import { findIds } from "./find-ids.js";
 import { idRange, narrowed } from "./id-range.js";
 import { LogTenants } from "./log-tenants.js";
 import type { PageArguments } from "./page-arguments.js";
+import { selectReporters } from "./reporters.js";
 import { PageResources, type OnError, type ResourceDirectory } from "./resource-directory.js";
 import { countEntries, type Direction, type EntryKey } from "./statements.js";
 import type { AuditCount, AuditEntry, AuditEntryConnection, AuditOrder } from "./types.js";
@@ -72,15 +73,16 @@ export class AuditLog {
   /** A page of what a filter asks for. It is counted only where `totalCount` is called, and once. */
   async page(caller: Caller, asked: PageArguments): Promise<AuditEntryConnection> {
     const request = pageRequest(caller, asked);
-    const { rows, hasMore } = await reading(this.#options.pool, request.scope, PAGE_TIMEOUT, async (run) => {
+    const { rows, hasMore, reporters } = await reading(this.#options.pool, request.scope, PAGE_TIMEOUT, async (run) => {
       await this.#requireKnown(run, request);
-      return this.#findRows(run, request);
+      const found = await this.#findRows(run, request);
+      return { ...found, reporters: await selectReporters(run, found.rows) };
     });
     const { directory, onError } = this.#options;
     const resources = new PageResources(directory, onError);
     const edges = rows.map((row) => ({
       cursor: encodeCursor(row.id, request.binding),
-      node: toEntry(row, resources),
+      node: toEntry(row, resources, reporters),
     }));
     let count: Promise<AuditCount | null> | undefined;
     return {
@@ -107,8 +109,10 @@ export class AuditLog {
     const scope = readerScope(caller, null);
     if (!isUuid(id)) throw badUserInput([{ field: "id", message: "isn't the id of an entry, a UUID" }]);
     const { pool, directory, onError } = this.#options;
-    const row = await reading(pool, scope, PAGE_TIMEOUT, (run) => selectRow(run, id, scope));
-    return row && toEntry(row, new PageResources(directory, onError));
+    return reading(pool, scope, PAGE_TIMEOUT, async (run) => {
+      const row = await selectRow(run, id, scope);
+      return row && toEntry(row, new PageResources(directory, onError), await selectReporters(run, [row]));
+    });
   }
 
   /**

@@ -19,6 +19,7 @@ export type Described = Pick<
   | "repeat_count"
   | "repeat_count_is_least"
   | "access"
+  | "reported_by"
 > & { readonly changes: readonly { readonly field: string }[] };
 
 const MAX_FIELDS = 8;
@@ -27,10 +28,11 @@ const MAX_TEXT = 120;
 /**
  * One sentence for people on what an entry says, from its own columns alone: it stays the same after a rename, a
  * deletion, and the retirement of the resource's type. What was done, what failed and what was refused never read alike,
- * nor does an entry that stands for many.
+ * nor does an entry that stands for many, nor one that another process reported.
  */
 export function describe(entry: Described): string {
-  const { repeat_count: count, outcome } = entry;
+  const { repeat_count: count, outcome, reported_by: reporter } = entry;
+  if (reporter !== null) return `Reported by ${plain(reporter)}: ${sentence(entry)}`;
   if (count === null) return sentence(entry);
   const noun = outcome === "SUCCESS" ? "time" : "attempt";
   return `${entry.repeat_count_is_least ? "At least " : ""}${String(count)} more ${noun}${count === 1 ? "" : "s"}: ${sentence(entry)}`;
@@ -52,9 +54,9 @@ function actor(entry: Described): string {
   const name = plain(entry.actor_name ?? entry.actor_id);
   switch (entry.actor_type) {
     case "USER":
-      return name ?? "A user";
+      return `${name ?? "A user"}${representing(entry)}`;
     case "SERVICE":
-      return `${name ?? "A service"}${entry.on_behalf_of === null ? "" : ` on behalf of ${plain(entry.on_behalf_of)}`}`;
+      return `${name ?? "A service"}${representing(entry)}`;
     case "SYSTEM":
       return `The system (${plain(entry.subsystem) ?? "unnamed part"})`;
     case "DATABASE":
@@ -66,12 +68,16 @@ function actor(entry: Described): string {
   }
 }
 
+const representing = ({ on_behalf_of: whom }: Described): string =>
+  whom === null ? "" : ` on behalf of ${plain(whom)}`;
+
 const pastTense: Readonly<Record<string, string>> = {
   CREATE: "created",
   UPDATE: "updated",
   DELETE: "deleted",
   START: "started",
   STOP: "stopped",
+  REQUEST: "made",
 };
 const infinitive: Readonly<Record<string, string>> = {
   CREATE: "create",
@@ -80,6 +86,7 @@ const infinitive: Readonly<Record<string, string>> = {
   READ: "read",
   START: "start",
   STOP: "stop",
+  REQUEST: "make",
 };
 
 function done(entry: Described): string {

@@ -3,6 +3,7 @@ import type { RunStatement, Statement } from "../reading.js";
 import type { AuditSequenceRange } from "../sequence-range.js";
 import { describe } from "./describe.js";
 import { tenantOrNull, type PageResources } from "./resource-directory.js";
+import { reporterOf, type Reporters } from "./reporters.js";
 import type { EntryKey } from "./statements.js";
 import type { AuditChange, AuditEntry, AuditOmitted } from "./types.js";
 
@@ -62,6 +63,9 @@ export interface EntryRow extends EntryKey {
   readonly repeated_sequence_numbers: string | null;
   readonly repeat_count_is_least: boolean | null;
   readonly access: { readonly filter: Readonly<Record<string, unknown>>; readonly rows: number } | null;
+  readonly reported_by: string | null;
+  readonly correlation_session_id: string | null;
+  readonly correlation_sequence_number: string | null;
 }
 
 // The time as a text of its own: a Date would lose its microseconds, and the session's time zone isn't ours.
@@ -73,7 +77,8 @@ const columns = `e.tenant_id, e.id, ${instant("occurred_at")},
   e.changes, e.attempted, e.reason, e.operation, e.request_id, e.client_request_id, e.session_id,
   e.sequence_number::text as sequence_number, e.ordinal, e.trace_id, host(e.ip) as ip, e.user_agent, e.cause_id,
   ${instant("claimed_at")}, e.repeat_count, e.repeated_sequence_numbers::text as repeated_sequence_numbers,
-  e.repeat_count_is_least, e.access`;
+  e.repeat_count_is_least, e.access, e.reported_by, e.correlation_session_id,
+  e.correlation_sequence_number::text as correlation_sequence_number`;
 
 /** The rows of these keys, in their order. */
 export function selectRows(run: RunStatement, keys: readonly EntryKey[]): Promise<EntryRow[]> {
@@ -105,7 +110,7 @@ const rowOf = (id: string, tenants: readonly string[]): Statement => ({
 });
 
 /** What the contract calls an entry; its resource's fate is looked up with the others of its page. */
-export function toEntry(row: EntryRow, resources: PageResources): AuditEntry {
+export function toEntry(row: EntryRow, resources: PageResources, reporters: Reporters): AuditEntry {
   return {
     id: row.id,
     occurredAt: row.occurred_at,
@@ -140,7 +145,14 @@ export function toEntry(row: EntryRow, resources: PageResources): AuditEntry {
     repeatedSequenceNumbers: row.repeated_sequence_numbers === null ? null : toRanges(row.repeated_sequence_numbers),
     repeatCountIsLeast: row.repeat_count_is_least,
     access: row.access,
+    reportedBy: reporterOf(row, reporters),
+    correlation: toCorrelation(row),
   };
+}
+
+function toCorrelation(row: EntryRow): AuditEntry["correlation"] {
+  const { correlation_session_id: sessionId, correlation_sequence_number: sequenceNumber } = row;
+  return sessionId === null || sequenceNumber === null ? null : { sessionId, sequenceNumber };
 }
 
 function toActor(row: EntryRow): AuditEntry["actor"] {

@@ -1,15 +1,19 @@
 import { actorTypes, auditActions, auditOutcomes } from "../entry.js";
 
 /** The forms that a filter's values can have. */
-export type ValueForm = "text" | "uuid" | "trace" | "address" | readonly string[];
+export type ValueForm = "text" | "uuid" | "trace" | "address" | "number" | readonly string[];
 
 interface FilterColumn {
   readonly form: ValueForm;
   /** The column of `audit.entry`; `field` of `audit.entry_field` for changed fields. */
   readonly column: string;
-  readonly sqlType: "text" | "uuid" | "inet";
+  readonly sqlType: "text" | "uuid" | "inet" | "bigint";
   /** The one value that the column's index leaves out, being nearly every entry's. */
   readonly notIndexed: string | null;
+  /** Where the filter has it, if not under its own name. */
+  readonly path: string | null;
+  /** The field beside which alone it may stand: no index leads to it by itself. */
+  readonly beside: "sessionId" | "correlationSessionId" | null;
   /** Whether the code knows all values that new entries can have. */
   readonly closed: boolean;
 }
@@ -19,6 +23,8 @@ const text = (column: string, more: Partial<FilterColumn> = {}): FilterColumn =>
   column,
   sqlType: "text",
   notIndexed: null,
+  path: null,
+  beside: null,
   closed: false,
   ...more,
 });
@@ -36,6 +42,11 @@ export const filterColumns = {
   onBehalfOf: text("on_behalf_of"),
   actorId: text("actor_id"),
   actorName: text("actor_name"),
+  correlationSessionId: text("correlation_session_id", {
+    form: "uuid",
+    sqlType: "uuid",
+    path: "correlation.sessionId",
+  }),
   sessionId: text("session_id", { form: "uuid", sqlType: "uuid" }),
   errorCode: text("error_code", { closed: true }),
   changedField: text("field", { closed: true }),
@@ -45,6 +56,13 @@ export const filterColumns = {
   outcome: text("outcome", { form: auditOutcomes, notIndexed: "SUCCESS" }),
   actorType: text("actor_type", { form: actorTypes, notIndexed: "USER" }),
   action: text("action", { form: auditActions }),
+  sequenceNumber: text("sequence_number", { form: "number", sqlType: "bigint", beside: "sessionId" }),
+  correlationSequenceNumber: text("correlation_sequence_number", {
+    form: "number",
+    sqlType: "bigint",
+    path: "correlation.sequenceNumber",
+    beside: "correlationSessionId",
+  }),
 } as const satisfies Readonly<Record<string, FilterColumn>>;
 
 export type FilterField = keyof typeof filterColumns;
@@ -58,6 +76,7 @@ export interface Condition {
 
 /** Whether an index leads to the entries that fulfil it. */
 export function isIndexed({ field, values }: Condition): boolean {
-  const { notIndexed } = filterColumns[field];
+  const { notIndexed, beside } = filterColumns[field];
+  if (beside !== null) return false;
   return notIndexed === null || !values.includes(notIndexed);
 }

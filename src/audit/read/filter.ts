@@ -2,7 +2,7 @@ import { isIP, isIPv4 } from "node:net";
 import { badUserInput, type FieldProblem } from "../errors.js";
 import { checkRange, checkValues, tenant, uuid, wrong, type Normalised, type Report } from "../filter-values.js";
 import type { AuditLogFilter } from "./audit-log-filter.js";
-import { filterColumns, filterFields, type Condition, type ValueForm } from "./filter-columns.js";
+import { filterColumns, filterFields, type Condition, type FilterField, type ValueForm } from "./filter-columns.js";
 
 /** A filter that has been checked: two that ask for the same are equal. */
 export interface CheckedFilter {
@@ -26,15 +26,28 @@ export function checkFilter(filter: AuditLogFilter | null): CheckedFilter {
   const given = filter ?? {};
   const tenants = given.tenantId === undefined ? null : checkValues("tenantId", given.tenantId, tenant, report);
   const range = checkRange("occurredAt", given.occurredAt, report);
+  if (given.correlation === null) report("correlation", "can't be null; leave it out instead");
   const conditions = filterFields.flatMap((field): Condition[] => {
-    const values: unknown = given[field];
+    const { form, path, beside } = filterColumns[field];
+    const values = valuesOf(given, field);
     if (values === undefined) return [];
-    return [
-      { field, values: checkValues(field, values, (value) => normalise(filterColumns[field].form, value), report) },
-    ];
+    if (beside !== null && valuesOf(given, beside) === undefined)
+      report(path ?? field, `stands beside ${filterColumns[beside].path ?? beside} alone`);
+    return [{ field, values: checkValues(path ?? field, values, (value) => normalise(form, value), report) }];
   });
   if (problems.length > 0) throw badUserInput(problems);
   return { tenants, ...range, conditions };
+}
+
+function valuesOf(given: AuditLogFilter, field: FilterField): unknown {
+  switch (field) {
+    case "correlationSessionId":
+      return given.correlation?.sessionId;
+    case "correlationSequenceNumber":
+      return given.correlation?.sequenceNumber;
+    default:
+      return given[field];
+  }
 }
 
 function normalise(form: ValueForm, value: string): Normalised {
@@ -44,6 +57,7 @@ function normalise(form: ValueForm, value: string): Normalised {
     return /^[0-9a-f]{32}$/i.test(value) ? { value: value.toLowerCase() } : wrong(value, "a trace id of 32 hex digits");
   }
   if (form === "address") return address(value);
+  if (form === "number") return value.startsWith("-") ? wrong(value, "a sequence number") : { value };
   return form.includes(value) ? { value } : wrong(value, `one of ${form.join(", ")}`);
 }
 

@@ -163,6 +163,30 @@ export class AuditAccess {
   rows!: number;
 }
 
+@ObjectType({ simpleResolvers: true, description: "Another process, in whose words an entry is." })
+export class AuditReporter {
+  @Field(() => ID, { description: "The subject of the token that it was reported with." })
+  id!: string;
+
+  @Field(() => String, { nullable: true, description: "As it called itself when its session began." })
+  program!: string | null;
+
+  @Field(() => String, { nullable: true })
+  version!: string | null;
+
+  @Field(() => String, { nullable: true })
+  host!: string | null;
+}
+
+@ObjectType({ simpleResolvers: true, description: "The place of an entry in another process's session." })
+export class AuditCorrelation {
+  @Field(() => ID)
+  sessionId!: string;
+
+  @Field(() => BigIntScalar)
+  sequenceNumber!: string;
+}
+
 @ObjectType({ simpleResolvers: true })
 export class AuditEntry {
   @Field(() => ID)
@@ -180,7 +204,7 @@ export class AuditEntry {
   @Field(() => AuditActionEnum, {
     nullable: true,
     description:
-      "READ is a look at the log, START and STOP a process's, or a session's. Null where it was none of these, or where a call was refused before it was clear which of those declared it would have been.",
+      "READ is a look at the log, START and STOP a process's, or a session's, REQUEST a request that another process reports. Null where it was none of these, or where a call was refused before it was clear which of those declared it would have been.",
   })
   action!: string | null;
 
@@ -281,6 +305,19 @@ export class AuditEntry {
 
   @Field(() => AuditAccess, { nullable: true, description: "Where action is READ: what was asked for and given." })
   access!: AuditAccess | null;
+
+  @Field(() => AuditReporter, {
+    nullable: true,
+    description: "Who reported it; null in every entry of what this API saw itself.",
+  })
+  reportedBy!: AuditReporter | null;
+
+  @Field(() => AuditCorrelation, {
+    nullable: true,
+    description:
+      "The entry with which another process tells of the same request, as the request said: filter by sessionId and sequenceNumber to find it.",
+  })
+  correlation!: AuditCorrelation | null;
 }
 
 @ObjectType({ simpleResolvers: true })

@@ -19,6 +19,7 @@ const entry: Described = {
   repeat_count: null,
   repeat_count_is_least: null,
   access: null,
+  reported_by: null,
   changes: [{ field: "name" }, { field: "status" }],
 };
 

@@ -87,6 +87,16 @@ const everyField: Record<Exclude<keyof AuditLogFilter, "tenantId" | "occurredAt"
     lacking: { session_id: uuid("b") },
     filter: { sessionId: [uuid("a")] },
   },
+  sequenceNumber: {
+    having: { session_id: uuid("a"), sequence_number: "9007199254740993" },
+    lacking: { session_id: uuid("a"), sequence_number: "9007199254740992" },
+    filter: { sessionId: [uuid("a")], sequenceNumber: [9007199254740993n, 7n] },
+  },
+  correlation: {
+    having: { correlation_session_id: uuid("a"), correlation_sequence_number: "7" },
+    lacking: { correlation_session_id: uuid("a"), correlation_sequence_number: "8" },
+    filter: { correlation: { sessionId: [uuid("A")], sequenceNumber: [7n, 9n] } },
+  },
   traceId: {
     having: { trace_id: "0af7651916cd43dd8448eb211c80319c" },
     lacking: {},

@@ -37,6 +37,9 @@ export interface Row {
   readonly repeat_count?: number | null;
   readonly repeated_sequence_numbers?: string | null;
   readonly access?: Readonly<Record<string, unknown>> | null;
+  readonly reported_by?: string | null;
+  readonly correlation_session_id?: string | null;
+  readonly correlation_sequence_number?: string | null;
 }
 
 const ordinary: Required<Omit<Row, "at" | "id">> = {
@@ -66,6 +69,9 @@ const ordinary: Required<Omit<Row, "at" | "id">> = {
   repeat_count: null,
   repeated_sequence_numbers: null,
   access: null,
+  reported_by: null,
+  correlation_session_id: null,
+  correlation_sequence_number: null,
 };
 
 const columns = Object.keys(ordinary);
@@ -81,7 +87,8 @@ export async function insertRows({ adminUrl }: TestDatabase, rows: readonly Row[
          actor_name text, on_behalf_of text, subsystem text, action text, event_type text, outcome text, error_code text,
          error_message text, resource_type text, resource_id text, resource_label text, changes jsonb, attempted jsonb,
          operation text, request_id uuid, session_id uuid, sequence_number bigint, trace_id text, ip inet, claimed_at timestamptz,
-         repeat_count int, repeated_sequence_numbers int8multirange, access jsonb, place bigint)
+         repeat_count int, repeated_sequence_numbers int8multirange, access jsonb, reported_by text,
+         correlation_session_id uuid, correlation_sequence_number bigint, place bigint)
      ), i as (
        insert into audit.entry (id, ${columns.join(", ")}, format_version, ordinal, salts)
        select id, ${columns.join(", ")}, 1, 0,

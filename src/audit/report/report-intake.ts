@@ -1,0 +1,210 @@
+import type { PoolClient } from "pg";
+import type { MutationContext } from "../context.js";
+import { nowhere, type PendingEntry, type StatedEntry } from "../entry.js";
+import { kept, MAX_MESSAGE, outcomeOf } from "../entry-template.js";
+import { AuditError } from "../errors.js";
+import { eventType } from "../event-type.js";
+import type { Folds } from "../fold.js";
+import { insertMany } from "../insert-many.js";
+import type { AuditObserver } from "../observer.js";
+import { reportMutation } from "../own-resources.js";
+import type { RefusalLog } from "../refusal-log.js";
+import type { ReportedResource } from "../reported-resource.js";
+import { sessionEntry } from "../session-entry.js";
+import type { Sessions } from "../session.js";
+import { insertEntries } from "../write-apart.js";
+import type { ReportedContent } from "./judge-entry.js";
+import { judgeEntries, type JudgedEntries, type JudgedEntry } from "./judge-entries.js";
+import { checkedCall, type ReportCall } from "./report-call.js";
+import { beginReport, endReport, type Reporter } from "./report-statements.js";
+import { rangesOf } from "./sequence-numbers.js";
+import type { RefusedEntry, ReportAuditEntriesInput, ReportedEntries } from "./types.js";
+
+/** What reports are taken with. */
+export interface IntakeGround {
+  readonly resources: readonly ReportedResource[];
+  readonly sessions: Sessions;
+  readonly refusals: RefusalLog;
+  /** Without it each refusal leaves an entry of its own. */
+  readonly folds?: Folds;
+  readonly observer: AuditObserver;
+}
+
+/** A session's row holds its numbers as ranges: who reports every second number only would make it endless. */
+const MOST_RANGES = 100_000;
+
+/** Takes what other processes report into the log: each entry is judged alone, and stands there once. */
+export class ReportIntake {
+  readonly #resources: ReadonlyMap<string, ReportedResource>;
+
+  constructor(private readonly ground: IntakeGround) {
+    this.#resources = new Map(ground.resources.map((resource) => [resource.type, resource]));
+  }
+
+  /**
+   * Writes them in the mutation's own transaction: what is answered as accepted is committed with it.
+   *
+   * @throws AuditError BAD_USER_INPUT, FORBIDDEN where the session is someone else's, LIMIT_EXCEEDED: nothing was taken
+   */
+  async take(context: MutationContext, input: ReportAuditEntriesInput): Promise<ReportedEntries> {
+    const call = checkedCall(input);
+    const reporter = reporterOf(context);
+    const judged = judgeEntries(input.entries, this.#resources, call.sessionId, Date.now());
+    // A transaction that TypeORM began: statements go to its own connection, where they may stay prepared.
+    const client = (await context.scope.runner.connect()) as PoolClient;
+    const contents = judged.entries.map(({ content }) => content);
+    const begun = await beginReport(client, call, reporter, contents);
+    if (!begun.isOwn) throw await this.#refuse(context, call);
+    const isNew = ({ content: { sequenceNumber: number } }: JudgedEntry) =>
+      !begun.repeated.has(number) && !begun.conflicting.has(number);
+    const fresh = judged.entries.filter(isNew).map(({ content }) => content);
+    const entries = fresh.map((content) => entryOf(context, reporter, call, content));
+    const written = await this.#write(client, context, call, begun.isOpened, entries);
+    const repeated = judged.repeated + begun.repeated.size;
+    const end = await endReport(client, call, {
+      numbers: contents.map(({ sequenceNumber }) => sequenceNumber),
+      repeats: repeated,
+      taken: takenOf(call, contents),
+    });
+    if (end.ranges > MOST_RANGES) throw new AuditError("LIMIT_EXCEEDED", tooManyRanges);
+    if (end.isClosed) {
+      const stop = openedOrClosed("STOP", context, call, { taken: String(takenOf(call, contents)) });
+      await insertEntries(client, [stop]);
+      written.push(stop);
+    }
+    const conflicts = [
+      ...judged.conflicts,
+      ...judged.entries.filter(({ content }) => begun.conflicting.has(content.sequenceNumber)),
+    ];
+    context.afterCommit(async () => {
+      this.ground.observer.written(written);
+      if (conflicts.length > 0) await this.#enterConflicts(context, call, conflicts);
+    });
+    return { sessionId: call.sessionId, accepted: fresh.length, repeated, refused: refusals(judged, conflicts) };
+  }
+
+  async #write(
+    client: PoolClient,
+    context: MutationContext,
+    call: ReportCall,
+    isOpened: boolean,
+    entries: readonly StatedEntry[],
+  ): Promise<StatedEntry[]> {
+    const begun = performance.now();
+    const opening = isOpened ? [openedOrClosed("START", context, call, { kind: "REPORTER", ...call.source })] : [];
+    if (opening.length > 0) await insertEntries(client, opening);
+    await insertMany(client, entries);
+    this.ground.observer.wrote((performance.now() - begun) / 1000);
+    return [...opening, ...entries];
+  }
+
+  async #refuse(context: MutationContext, { sessionId }: ReportCall): Promise<AuditError> {
+    const message = "The session is someone else's: make an id of your own, a UUID of version 7.";
+    const error = new AuditError("FORBIDDEN", message);
+    const entry = this.#entryOfCall(context, sessionId, "audit_session.report_denied", error, []);
+    if (!this.ground.folds?.foldDenied([entry])) await this.ground.refusals.write([{ entry, causedBy: null }]);
+    return error;
+  }
+
+  async #enterConflicts(context: MutationContext, { sessionId }: ReportCall, conflicts: readonly JudgedEntry[]) {
+    const ranges = rangesOf(conflicts.map(({ content }) => content.sequenceNumber));
+    const value = JSON.stringify(ranges.map(([first, last]) => [String(first), String(last)]));
+    const error = new AuditError("CONFLICT", "Numbers were reported again with another content.");
+    const attempted = [{ field: "sequenceNumbers", value, secret: false }];
+    const entry = this.#entryOfCall(context, sessionId, "audit_session.report_failed", error, attempted);
+    await this.ground.refusals.write([{ entry, causedBy: null }]);
+  }
+
+  #entryOfCall(
+    context: MutationContext,
+    sessionId: string,
+    type: string,
+    error: AuditError,
+    attempted: PendingEntry["attempted"],
+  ): PendingEntry {
+    const { tenantId } = reporterOf(context);
+    return {
+      tenantId,
+      actor: context.caller.actor,
+      action: null,
+      eventType: type,
+      outcome: outcomeOf(error),
+      error: { code: error.code, message: kept(error.message, MAX_MESSAGE) },
+      resource: { type: "audit_session", id: sessionId, label: null },
+      changes: [],
+      attempted,
+      operation: reportMutation,
+      origin: context.origin,
+      ...this.ground.sessions.next(tenantId),
+      ordinal: 0,
+      causeId: null,
+    };
+  }
+}
+
+const tooManyRanges = "The session's numbers have too many gaps between them: go on in another session.";
+
+/** Whom the wrapper has let through has a token of the role, and a tenant. */
+function reporterOf({ caller }: MutationContext): Reporter {
+  const { tenantId, subject } = caller;
+  if (tenantId === null || subject === null) throw new AuditError("FORBIDDEN", "The token names no tenant.");
+  return { tenantId, subject };
+}
+
+/** As many as were said to be taken, or are seen to be. */
+const takenOf = ({ taken }: ReportCall, contents: readonly ReportedContent[]): bigint =>
+  contents.reduce((most, { sequenceNumber }) => (sequenceNumber >= most ? sequenceNumber + 1n : most), taken);
+
+function openedOrClosed(
+  action: "START" | "STOP",
+  context: MutationContext,
+  { sessionId, source }: ReportCall,
+  told: Parameters<typeof sessionEntry>[3]["told"],
+): StatedEntry {
+  const { tenantId } = reporterOf(context);
+  const { caller, origin } = context;
+  const statement = { actor: caller.actor, origin, operation: reportMutation, told };
+  return sessionEntry(action, { id: sessionId, tenantId }, source, statement);
+}
+
+function entryOf(
+  { caller, origin }: MutationContext,
+  { tenantId, subject }: Reporter,
+  { sessionId }: ReportCall,
+  content: ReportedContent,
+): StatedEntry {
+  const { action, outcome, errorCode, resource, fields } = content;
+  const isDone = outcome === "SUCCESS";
+  return {
+    tenantId,
+    actor: content.onBehalfOf === null ? caller.actor : { ...caller.actor, onBehalfOf: content.onBehalfOf },
+    action,
+    eventType: eventType(resource.type, action, outcome),
+    outcome,
+    error: errorCode === null ? null : { code: errorCode, message: null },
+    resource,
+    changes: isDone
+      ? fields.map(({ field, value, secret }) => ({ field, op: "ADD" as const, old: null, new: value, secret }))
+      : [],
+    attempted: isDone ? [] : fields,
+    operation: reportMutation,
+    // Where the report came from; the request is the one that it tells of.
+    origin: { ...nowhere, requestId: content.requestId, ip: origin.ip, userAgent: origin.userAgent },
+    sessionId,
+    sequenceNumber: content.sequenceNumber,
+    ordinal: 0,
+    causeId: null,
+    claimedAt: content.claimedAt,
+    reportedBy: subject,
+  };
+}
+
+function refusals({ refused }: JudgedEntries, conflicts: readonly JudgedEntry[]): RefusedEntry[] {
+  const conflicting = conflicts.map(({ index, content }): RefusedEntry => ({
+    index,
+    sequenceNumber: String(content.sequenceNumber),
+    code: "CONFLICT",
+    message: "The session has another entry with this number.",
+  }));
+  return [...refused, ...conflicting].sort((left, right) => left.index - right.index);
+}

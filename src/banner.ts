@@ -26,6 +26,7 @@ export async function bannerOf(parts: BannerParts): Promise<string> {
     // There is no other mode, as /readyz says too.
     ["auditing", "strict: no change is committed without its entry"],
     ["graphql", `${origin}/graphql`],
+    ...(config.auditSocket === null ? [] : [["socket", config.auditSocket]]),
     ...(config.development && graphiqlIsInstalled() ? [["graphiql", `${origin}/graphiql`]] : []),
     ["health", `${origin}/healthz  ${origin}/readyz  ${origin}/metrics`],
     ["try", nextCommand(parts)],

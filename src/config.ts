@@ -36,6 +36,8 @@ export interface Config {
   readonly fenceGrace: number;
   /** In the form that Express's `trust proxy` takes; empty trusts nobody. */
   readonly trustedProxies: readonly string[];
+  /** The Unix socket on which GraphQL is served as well, an absolute path; null for none. */
+  readonly auditSocket: string | null;
   /** How many equal DENIED entries are written by themselves in a minute. */
   readonly deniedPerMinute: number;
   readonly logLevel: (typeof forms.logLevels)[number];
@@ -82,6 +84,7 @@ const expectations = {
   READ_DATABASE_URL: databaseForm,
   FENCE_GRACE: "a whole number of seconds from 0 to 86400, such as 3600",
   TRUSTED_PROXIES: "addresses, CIDR ranges, loopback, linklocal or uniquelocal, such as loopback,10.0.0.0/8",
+  AUDIT_SOCKET: "a path of at most 100 bytes for a Unix socket, such as /run/auditql/audit.sock",
   AUDIT_DENIED_PER_MINUTE: "a whole number from 1 to 1000000, such as 10",
   LOG_LEVEL: `one of ${forms.logLevels.join(", ")}, such as info`,
   AUDIT_SPOOL_MAX_BYTES: "a whole number of bytes from 8388608 to 1099511627776, such as 67108864",
@@ -193,6 +196,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const databases = readDatabases(reader, environment === "production");
   const fenceGrace = reader.read("FENCE_GRACE", forms.graceSeconds.prefault("3600"));
   const trustedProxies = reader.read("TRUSTED_PROXIES", forms.proxies.prefault(""));
+  const auditSocket = reader.read("AUDIT_SOCKET", forms.socketPath.optional()) ?? null;
   const logLevel = reader.read("LOG_LEVEL", forms.logLevel.default("info"));
   const deniedPerMinute = reader.read("AUDIT_DENIED_PER_MINUTE", forms.rate.prefault("10"));
   const spoolMaxBytes = reader.read("AUDIT_SPOOL_MAX_BYTES", forms.spoolBytes.prefault("67108864"));
@@ -223,6 +227,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     ...databases,
     fenceGrace,
     trustedProxies,
+    auditSocket,
     deniedPerMinute,
     chatAutoArchiveAfter,
     logLevel,

@@ -19,6 +19,7 @@ import { RefusalNotes } from "./http/refusal-notes.js";
 import { ReplicaLag } from "./http/replica-lag.js";
 import { nameRequest, requestOrigin } from "./http/request-origin.js";
 import type { RequestContext } from "./http/request-plugin.js";
+import { listenOnSocket, type UnixSocket } from "./http/unix-socket.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
 import type { Readiness } from "./readiness.js";
@@ -40,12 +41,19 @@ export interface ServerParts {
   readonly metrics: Metrics;
   readonly telemetry: Telemetry;
   readonly trustedProxies: readonly string[];
+  /** Where it is served besides, for processes on this machine. */
+  readonly auditSocket: string | null;
   /** Whether introspection, suggestions and GraphiQL are offered. */
   readonly development: boolean;
 }
 
 export interface ApiServer {
-  /** @returns where it serves, such as `http://[::1]:4000`. Rejects with what the system says, such as EADDRINUSE. */
+  /**
+   * Serves on the socket too, where one is set.
+   *
+   * @returns where it serves, such as `http://[::1]:4000`
+   * @throws what the system says, such as EADDRINUSE; StartError where the socket can't be used
+   */
   listen(host: string, port: number): Promise<string>;
   /** Takes no more connections, answers the requests under way for 3.5 seconds at most, and closes every connection. */
   stop(): Promise<void>;
@@ -63,13 +71,13 @@ const largestHeaders = 16 * 1024;
 /** The API over HTTP: GraphQL, health, metrics, and in development GraphiQL. */
 export async function createApiServer(parts: ServerParts): Promise<ApiServer> {
   const app = express();
-  const server = createServer({ ...deadlines, maxHeaderSize: largestHeaders, requireHostHeader: false }, app);
-  server.on("clientError", answerNonsense(parts.log, parts.metrics));
-  // Node's own answers to these two have neither a body nor an id.
-  server.on("checkExpectation", app);
-  server.on("connect", answerTunnel);
+  const server = serverOf(app, parts);
+  const local = parts.auditSocket === null ? null : serverOf(app, parts);
   const notes = new RefusalNotes(parts.log, parts.metrics);
-  const apollo = createApollo({ ...parts, notes, replicaLag: new ReplicaLag(parts.auditLog) }, server);
+  const apollo = createApollo(
+    { ...parts, notes, replicaLag: new ReplicaLag(parts.auditLog) },
+    local ? [server, local] : [server],
+  );
   await apollo.start();
   app.disable("x-powered-by");
   app.disable("etag");
@@ -81,12 +89,33 @@ export async function createApiServer(parts: ServerParts): Promise<ApiServer> {
     "/graphql",
     notes.watch,
     requireAcceptable,
-    ...jsonBody,
+    ...jsonBody(async ({ headers }) =>
+      (await parts.verifier.verify(headers.authorization)).caller.roles.has("REPORTER"),
+    ),
     expressMiddleware(apollo, { context: contextOf(parts, notes) }),
   );
   app.use(notFound);
   app.use(answerErrors(notes, parts.telemetry));
-  return { listen: (host, port) => listen(server, host, port), stop: () => apollo.stop() };
+  let socket: UnixSocket | null = null;
+  return {
+    listen: async (host, port) => {
+      if (local && parts.auditSocket !== null) socket = await listenOnSocket(local, parts.auditSocket);
+      return listen(server, host, port);
+    },
+    stop: async () => {
+      await apollo.stop();
+      await socket?.release();
+    },
+  };
+}
+
+function serverOf(app: express.Express, { log, metrics }: ServerParts): Server {
+  const server = createServer({ ...deadlines, maxHeaderSize: largestHeaders, requireHostHeader: false }, app);
+  server.on("clientError", answerNonsense(log, metrics));
+  // Node's own answers to these two have neither a body nor an id.
+  server.on("checkExpectation", app);
+  server.on("connect", answerTunnel);
+  return server;
 }
 
 function contextOf(parts: ServerParts, notes: RefusalNotes) {

@@ -121,6 +121,7 @@ export async function startService(options: ServiceOptions): Promise<string> {
     metrics,
     telemetry,
     trustedProxies: config.trustedProxies,
+    auditSocket: config.auditSocket,
     development: config.development,
   });
   shutdown.add("HTTP server", () => server.stop());
@@ -282,6 +283,7 @@ async function listen(server: ApiServer, { host, port }: Config): Promise<string
   try {
     return await server.listen(host, port);
   } catch (cause) {
+    if (cause instanceof StartError) throw cause;
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
     const why = listenProblems[code] ?? "the system refuses";
     throw new StartError(`Can't listen on ${host}, port ${String(port)} (${code}): ${why}.`, 1, { cause });

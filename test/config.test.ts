@@ -63,6 +63,7 @@ describe("loadConfig", () => {
       readDatabaseUrl: null,
       fenceGrace: 3600,
       trustedProxies: [],
+      auditSocket: null,
       deniedPerMinute: 10,
       logLevel: "info",
       spoolMaxBytes: 67_108_864,
@@ -90,6 +91,7 @@ describe("loadConfig", () => {
       JWKS_URL: "https://id.example.com/keys",
       JWT_ALGORITHMS: "RS256, EdDSA",
       AUDIT_DENIED_PER_MINUTE: "25",
+      AUDIT_SOCKET: "run/../run/audit.sock",
     });
     expect(config).toEqual({
       environment: "production",
@@ -102,6 +104,7 @@ describe("loadConfig", () => {
       readDatabaseUrl: "postgres:///auditql?host=/var/run/postgresql",
       fenceGrace: 0,
       trustedProxies: ["loopback", "10.0.0.0/8", "2001:db8::/32", "192.0.2.7"],
+      auditSocket: resolve("run/audit.sock"),
       deniedPerMinute: 25,
       logLevel: "warn",
       spoolMaxBytes: 8_388_608,

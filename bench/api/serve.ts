@@ -94,6 +94,7 @@ export async function serve(settings: ApiSettings): Promise<number> {
     metrics,
     telemetry,
     trustedProxies: [],
+    auditSocket: null,
     development: false,
   });
   return Number(new URL(await server.listen("127.0.0.1", 0)).port);

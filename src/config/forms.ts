@@ -5,6 +5,7 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
+import { resolve } from "node:path";
 import { z } from "zod";
 
 export const environments = ["development", "production", "test"] as const;
@@ -68,6 +69,14 @@ export const graceSeconds = z
   .regex(/^\d{1,5}$/, is)
   .transform(Number)
   .refine((value) => value <= 86_400, is);
+
+/** What every system has room for, with a lock's name behind it. */
+const longestSocketPath = 100;
+
+export const socketPath = z
+  .string()
+  .transform((value) => resolve(value))
+  .refine((value) => Buffer.byteLength(value) <= longestSocketPath, { error: "is longer than a socket's path may be" });
 
 /** A last label of digits alone would be read as an address by some resolvers: `127.1`, `0`. */
 const hostName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;

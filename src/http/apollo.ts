@@ -24,7 +24,7 @@ export interface ApolloParts extends RequestParts {
 const drainDeadline = 3_500;
 
 /** Apollo Server with our limits, our errors, and nothing that calls another host. */
-export function createApollo(parts: ApolloParts, httpServer: Server): ApolloServer<RequestContext> {
+export function createApollo(parts: ApolloParts, servers: readonly Server[]): ApolloServer<RequestContext> {
   const told = new WeakMap<object, ToldError>();
   return new ApolloServer<RequestContext>({
     schema: parts.schema,
@@ -44,7 +44,9 @@ export function createApollo(parts: ApolloParts, httpServer: Server): ApolloServ
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginSchemaReportingDisabled(),
       ApolloServerPluginUsageReportingDisabled(),
-      ApolloServerPluginDrainHttpServer({ httpServer, stopGracePeriodMillis: drainDeadline }),
+      ...servers.map((httpServer) =>
+        ApolloServerPluginDrainHttpServer({ httpServer, stopGracePeriodMillis: drainDeadline }),
+      ),
       requestPlugin(parts, told),
     ],
   });

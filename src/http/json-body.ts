@@ -1,10 +1,12 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { json, type RequestHandler } from "express";
+import { json, type Request, type RequestHandler } from "express";
 import { refuse } from "./refusals.js";
 
 /** A field of a megabyte has to reach its resolver, which says what becomes of it. */
-const largestBody = "2mb";
+const largestBody = 2 * 1024 ** 2;
+/** A thousand entries, some of them as large as they may be, and others larger, which are to be refused alone. */
+const largestReport = 16 * 1024 ** 2;
 
 /** What body-parser hands on, status and type included. */
 class UnreadableBody extends Error {
@@ -41,5 +43,24 @@ export const requireAcceptable: RequestHandler = (request, response, next) => {
     refuse(response, 406, "BAD_REQUEST", "The accept header allows neither application/json nor GraphQL's own type.");
 };
 
-/** Reads a JSON body of up to 2 MB, compressed or not. */
-export const jsonBody: readonly RequestHandler[] = [requireJson, json({ limit: largestBody, verify: requireUtf8 })];
+const readBody = json({ limit: largestBody, verify: requireUtf8 });
+const readReport = json({ limit: largestReport, verify: requireUtf8 });
+
+/**
+ * Reads a JSON body, compressed or not, of up to 2 MB, of who may report up to 16 MB.
+ *
+ * @param mayReport asked only where the body may be so large
+ */
+export function jsonBody(mayReport: (request: Request) => Promise<boolean>): readonly RequestHandler[] {
+  const read: RequestHandler = async (request, response, next) => {
+    const isReport = mayBeLarge(request) && (await mayReport(request));
+    (isReport ? readReport : readBody)(request, response, next);
+  };
+  return [requireJson, read];
+}
+
+/** What is sent in pieces, or compressed, doesn't say how large it is. */
+const mayBeLarge = ({ headers }: Request): boolean =>
+  headers["transfer-encoding"] !== undefined ||
+  headers["content-encoding"] !== undefined ||
+  Number(headers["content-length"] ?? 0) > largestBody;

@@ -25,7 +25,7 @@ export const notFound: RequestHandler = (_request, response) => {
 /** A body that can't be used, told as body-parser's types name it. */
 const bodies: Readonly<Record<string, readonly [code: string, message: string]>> = {
   "entity.parse.failed": ["BAD_REQUEST", "The body isn't JSON."],
-  "entity.too.large": ["LIMIT_EXCEEDED", "The body is larger than 2 MB."],
+  "entity.too.large": ["LIMIT_EXCEEDED", "The body is larger than 2 MB, or as a reporter's than 16 MB."],
   "entity.verify.failed": ["BAD_REQUEST", "The body isn't UTF-8."],
   "encoding.unsupported": ["BAD_REQUEST", "The body's content-encoding isn't supported; gzip, deflate and br are."],
   "charset.unsupported": ["BAD_REQUEST", "The body's charset isn't UTF-8."],

@@ -19,6 +19,7 @@ const shown: Readonly<Record<string, string>> = {
   READ_DATABASE_URL: here,
   TRUSTED_PROXIES: "test/audit/identity.test.ts",
   AUDIT_DENIED_PER_MINUTE: "test/audit/floods.test.ts",
+  AUDIT_SOCKET: "test/http/unix-socket.test.ts",
   AUDIT_SPOOL_MAX_BYTES: "test/audit/spool.test.ts",
   FENCE_GRACE: here,
   LOG_LEVEL: here,

@@ -49,6 +49,8 @@ describe("the log's table", () => {
       // The places of entries that may be sent twice.
       "src/audit/entry-key.ts",
       "src/audit/insert-entries.ts",
+      // The same columns, for what is reported in batches.
+      "src/audit/insert-many.ts",
       // An entry as mutations write it, and attacks: both in transactions that are rolled back.
       "src/audit/self-check.ts",
       // The key of an entry that may be written again.

@@ -37,6 +37,11 @@ const fields: Record<string, Asked> = {
     query: `mutation { x: deviceHeartbeat(input: { id: "${unknownId}" }) { id } }`,
     allowed: ["admin"],
   },
+  reportAuditEntries: {
+    query: `mutation { x: reportAuditEntries(input: { sessionId: "7", entries: [],
+      source: { program: "p", version: "1", host: "h" } }) { accepted } }`,
+    allowed: ["reporter"],
+  },
   createChat: { query: `mutation { x: createChat(input: { title: "" }) { id } }`, allowed: ["member", "admin"] },
   updateChat: {
     query: `mutation { x: updateChat(input: { id: "${unknownId}" }) { id } }`,
@@ -62,7 +67,7 @@ const fields: Record<string, Asked> = {
     allowed: ["admin"],
   },
 };
-const roles = ["member", "admin", "auditor", "platform_auditor"];
+const roles = ["member", "admin", "auditor", "platform_auditor", "reporter"];
 
 async function codeOf(query: string, claims: TokenClaims | null): Promise<string | undefined> {
   const token = claims ? { token: await client.server.token(claims) } : {};

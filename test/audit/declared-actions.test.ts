@@ -7,6 +7,7 @@ import { runEveryMutation } from "../support/all-mutations.js";
 import { useClient } from "../support/client.js";
 import { readLog, type ReadEntry } from "../support/log.js";
 import { createDatabase, query } from "../support/postgres.js";
+import { newSessionId, reported, sendReport } from "../support/report.js";
 import { startServer } from "../support/server.js";
 
 const decisions = mutationDecisions(buildSchema(readFileSync("schema.graphql", "utf8")));
@@ -73,15 +74,27 @@ describe("what the log tells of itself and of the program", () => {
     await look(`{ actorId: ["x"] }`, ["platform_auditor"]);
     await look(`{ actorId: [""] }`, ["platform_auditor"]);
     await look(`{ actorId: ["x"] }`, ["member"]);
+    const reporter = (subject: string) => server.token({ subject, tenant: "acme", roles: ["reporter"] });
+    const sessionId = newSessionId();
+    const calls: readonly [subject: string, outcome: string][] = [
+      ["gw-1", "SUCCESS"],
+      ["gw-1", "DENIED"],
+      ["gw-2", "DENIED"],
+    ];
+    for (const [subject, outcome] of calls)
+      await sendReport(server, await reporter(subject), {
+        ...{ sessionId, entries: [reported(0, { outcome })], close: true },
+      });
     const entries = await readLog(
       server,
-      { tenantId: ["$platform"], occurredAt: { from: "2000-01-01T00:00:00Z" } },
+      { tenantId: ["$platform", "acme"], occurredAt: { from: "2000-01-01T00:00:00Z" } },
       null,
     );
     await server.stop();
     await database.drop();
-    expect(distinct(entries.map(({ eventType }) => eventType))).toEqual([...ownEventTypes].sort());
-    expect(distinct(entries.map(({ resource }) => resource?.type ?? ""))).toEqual([...ownResourceTypes].sort());
-    expect(distinct(entries.map(({ action }) => action ?? ""))).toEqual([...auditActions].sort());
+    const own = entries.filter(({ reportedBy }) => reportedBy === null);
+    expect(distinct(own.map(({ eventType }) => eventType))).toEqual([...ownEventTypes].sort());
+    expect(distinct(own.map(({ resource }) => resource?.type ?? ""))).toEqual([...ownResourceTypes].sort());
+    expect(distinct(entries.flatMap(({ action }) => action ?? []))).toEqual([...auditActions].sort());
   });
 });

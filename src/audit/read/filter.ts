@@ -26,7 +26,8 @@ export function checkFilter(filter: AuditLogFilter | null): CheckedFilter {
   const given = filter ?? {};
   const tenants = given.tenantId === undefined ? null : checkValues("tenantId", given.tenantId, tenant, report);
   const range = checkRange("occurredAt", given.occurredAt, report);
-  if (given.correlation === null) report("correlation", "can't be null; leave it out instead");
+  if (given.correlation !== undefined && given.correlation?.sessionId === undefined)
+    report("correlation", "needs sessionId; leave it out instead");
   const conditions = filterFields.flatMap((field): Condition[] => {
     const { form, path, beside } = filterColumns[field];
     const values = valuesOf(given, field);

@@ -47,6 +47,7 @@ group("a description", () => {
         "Sample Admin looked for entry 0192-3 in the log.",
         "Sample Admin started device "kiosk-7".",
         "Sample Admin stopped device "kiosk-7".",
+        "Sample Admin made device "kiosk-7".",
         "Sample Admin did device.updated to device "kiosk-7".",
         "Sample Admin tried to create device "kiosk-7" and failed: NOT_FOUND.",
         "Sample Admin tried to update device "kiosk-7" and failed: NOT_FOUND.",
@@ -54,6 +55,7 @@ group("a description", () => {
         "Sample Admin tried to read the log and failed: NOT_FOUND.",
         "Sample Admin tried to start device "kiosk-7" and failed: NOT_FOUND.",
         "Sample Admin tried to stop device "kiosk-7" and failed: NOT_FOUND.",
+        "Sample Admin tried to make device "kiosk-7" and failed: NOT_FOUND.",
         "Sample Admin tried to act on device "kiosk-7" and failed: NOT_FOUND.",
         "Sample Admin was not allowed to create device "kiosk-7": FORBIDDEN.",
         "Sample Admin was not allowed to update device "kiosk-7": FORBIDDEN.",
@@ -61,6 +63,7 @@ group("a description", () => {
         "Sample Admin was not allowed to read the log: FORBIDDEN.",
         "Sample Admin was not allowed to start device "kiosk-7": FORBIDDEN.",
         "Sample Admin was not allowed to stop device "kiosk-7": FORBIDDEN.",
+        "Sample Admin was not allowed to make device "kiosk-7": FORBIDDEN.",
         "Sample Admin was not allowed to act on device "kiosk-7": FORBIDDEN.",
       ]
     `);

@@ -128,6 +128,22 @@ describe("a filter", () => {
     expect(await idsOf(filter)).toEqual(ids.sort());
   });
 
+  test("by a number needs the session whose number it is, which is none below zero", async () => {
+    const sessionId = [uuid("a")];
+    const wrong: [filter: object, field: string][] = [
+      [{ sequenceNumber: [1n] }, "filter.sequenceNumber"],
+      [{ sequenceNumber: [-1n], sessionId }, "filter.sequenceNumber"],
+      [{ sequenceNumber: null, sessionId }, "filter.sequenceNumber"],
+      [{ correlation: { sequenceNumber: [1n] } }, "filter.correlation"],
+      [{ correlation: { sequenceNumber: [-1n], sessionId } }, "filter.correlation.sequenceNumber"],
+      [{ correlation: { sessionId: ["x"] } }, "filter.correlation.sessionId"],
+    ];
+    for (const [filter, field] of wrong)
+      await expect(open.log.page(platformAuditor, { filter: asFilter(filter) })).rejects.toMatchObject({
+        extensions: { fields: expect.arrayContaining([expect.objectContaining({ field })]) as unknown },
+      });
+  });
+
   test("ANDs its fields and ORs the values of one", async () => {
     const rows: Row[] = [];
     for (const resource_type of ["device", "chat", "group"])

@@ -15,6 +15,7 @@ import { findIds } from "./find-ids.js";
 import { idRange, narrowed } from "./id-range.js";
 import { LogTenants } from "./log-tenants.js";
 import type { PageArguments } from "./page-arguments.js";
+import { knowingReporters } from "./reported-numbers.js";
 import { selectReporters } from "./reporters.js";
 import { PageResources, type OnError, type ResourceDirectory } from "./resource-directory.js";
 import { countEntries, type Direction, type EntryKey } from "./statements.js";
@@ -130,7 +131,8 @@ export class AuditLog {
     const [above, below] = newestFirst ? [before, after] : [after, before];
     const range = narrowed(await idRange(run, filter), { above, below });
     const direction: Direction = newestFirst === (from === "start") ? "desc" : "asc";
-    const search = { tenants: scope === "*" ? null : scope, conditions: filter.conditions, range };
+    const conditions = await knowingReporters(run, filter.conditions);
+    const search = { tenants: scope === "*" ? null : scope, conditions, range };
     const found: EntryKey[] = await findIds(run, this.#tenants, search, direction, size + 1);
     const keys = found.slice(0, size);
     if (from === "end") keys.reverse();
@@ -144,10 +146,11 @@ export class AuditLog {
       const count = await reading(pool, scope, countTimeout, async (run) => {
         await this.#requireKnown(run, request);
         const range = await idRange(run, filter);
-        const everywhere = scope === "*" && !filter.conditions.some(isIndexed);
+        const conditions = await knowingReporters(run, filter.conditions);
+        const everywhere = scope === "*" && !conditions.some(isIndexed);
         const way = everywhere
-          ? { tenants: null, lead: null, rest: filter.conditions }
-          : await chooseWay(run, await this.#readable(run, scope), filter.conditions, range);
+          ? { tenants: null, lead: null, rest: conditions }
+          : await chooseWay(run, await this.#readable(run, scope), conditions, range);
         const [row] = await run<{ count: number }>(countEntries(way, range, COUNT_CAP + 1));
         return row?.count ?? 0;
       });

@@ -72,6 +72,8 @@ export const filterFields = Object.keys(filterColumns) as readonly FilterField[]
 export interface Condition {
   readonly field: FilterField;
   readonly values: readonly string[];
+  /** Of numbers: whether none but a reporter's session is asked for, where an index leads to each. */
+  readonly isReported?: boolean;
 }
 
 /** Whether an index leads to the entries that fulfil it. */

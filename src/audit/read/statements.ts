@@ -129,9 +129,18 @@ function streams(way: Way, range: IdRange, direction: Direction, values: Values,
   const own = ["e.tenant_id = t.tenant_id"];
   if (lead === null) return `${outer} cross join lateral (${stream(own, way, range, direction, values, limit)}) x`;
   own.push(`e.${filterColumns[lead.field].column} = v.value`, ...indexPredicate(lead));
-  const led = stream(own, { lead, rest }, range, direction, values, limit);
-  return `${outer} cross join ${v(lead.field, lead.values, values)} cross join lateral (${led}) x`;
+  const led = `${outer} cross join ${v(lead.field, lead.values, values)}`;
+  const number = rest.find(({ field }) => filterColumns[field].beside === lead.field);
+  if (!number) return `${led} cross join lateral (${stream(own, way, range, direction, values, limit)}) x`;
+  own.push(`e.${filterColumns[number.field].column} = n.value`, ...(number.isReported ? [reportedAlone] : []));
+  const numbers = `unnest(${values.add(number.values, "bigint[]")}) n(value)`;
+  const others = { lead, rest: rest.filter((condition) => condition !== number) };
+  const numbered = stream(own, others, range, direction, values, limit);
+  return `${led} cross join ${numbers} cross join lateral (${numbered}) x`;
 }
+
+/** What the index that leads to one number of a session must see. */
+const reportedAlone = "e.reported_by is not null";
 
 function stream(
   own: readonly string[],

@@ -66,6 +66,7 @@ interface Node {
   readonly "Node Type": string;
   readonly "Actual Rows"?: number;
   readonly "Actual Loops"?: number;
+  readonly "Rows Removed by Filter"?: number;
   readonly Plans?: readonly Node[];
 }
 
@@ -113,5 +114,34 @@ test.each([
       // 51 of each of 51 tenants, the 1,000 entries looked through, or the 2,000 that tell which condition is rare.
       expect(Math.max(...rows), `${JSON.stringify(filter)}: ${statement.text}`).toBeLessThanOrEqual(51 * 52);
     }
+  }
+});
+
+test("one number of a session that a process reported is found by an index, however many it has", async () => {
+  await query(
+    database.adminUrl,
+    `with opened as (
+       insert into audit.session (id, tenant_id, kind, program, version, host, reporter)
+       values ('${uuid}', 'acme', 'REPORTER', 'boundary', '1', 'edge', 'gw-1')
+     )
+     insert into audit.entry (tenant_id, format_version, actor_type, actor_id, action, event_type, outcome, resource_type,
+       changes, attempted, ordinal, session_id, sequence_number, claimed_at, reported_by, salts)
+     select 'acme', 1, 'USER', 'gw-1', 'REQUEST', 'http_request.requested', 'SUCCESS', 'http_request', '[]', '[]', 0,
+       '${uuid}', i, now(), 'gw-1', decode(repeat('00', 160), 'hex')
+     from generate_series(0, 4999) i`,
+  );
+  for (const [reader, tenants] of [
+    [auditor("acme"), "acme"],
+    [platformAuditor, "*"],
+  ] as const) {
+    open.statements.length = 0;
+    const filter = { sessionId: [uuid], sequenceNumber: [17n, 4_321n] };
+    const { nodes } = await open.log.page(reader, { filter });
+    expect(nodes.map(({ sequenceNumber }) => sequenceNumber)).toEqual(["4321", "17"]);
+    const [statement] = open.statements.filter(({ text }) => text.includes("n(value)"));
+    const removed = (await planOf(statement ?? { text: "", values: [] }, tenants)).map(
+      (node) => (node["Rows Removed by Filter"] ?? 0) * (node["Actual Loops"] ?? 1),
+    );
+    expect(Math.max(...removed)).toBe(0);
   }
 });

@@ -238,8 +238,7 @@ const endReport = `
       duplicates = duplicates + repeats,
       taken = greatest(taken, said_taken),
       dropped = case when said_dropped = '[]' then dropped else audit_guard.merged_drops(dropped, said_dropped) end,
-      closed_at = case when is_closed then clock_timestamp() else closed_at end,
-      settled = case when is_last or closed_at is not null then greatest(settled, taken, said_taken) else settled end
+      closed_at = case when is_closed then clock_timestamp() else closed_at end
     where id = of_session and kind = 'REPORTER'
     returning (select count(*) from unnest(received))
       + (select count(*) from jsonb_array_elements(dropped) as drops, unnest((drops ->> 'ranges')::int8multirange))

@@ -97,6 +97,8 @@ describe("what the database stamps", () => {
 });
 
 describe("what an entry may hold", () => {
+  const session_id = "0b7c1f6e-93a5-4c2d-8f10-6f2d9b1c7a33";
+  const report: Columns = { reported_by: "gw-1", action: "REQUEST", claimed_at: "2026-11-22T06:00:00Z" };
   const rules: [what: string, columns: Columns, rule: string][] = [
     ["an empty tenant", { tenant_id: "" }, "entry_tenant_id"],
     ["a tenant with $ other than the platform", { tenant_id: "$other" }, "entry_tenant_id"],
@@ -121,6 +123,23 @@ describe("what an entry may hold", () => {
     ["an enormous resource id", { resource_id: "x".repeat(2049) }, "entry_length"],
     ["an enormous label", { resource_label: "x".repeat(2049) }, "entry_length"],
     ["a label that folding makes enormous", { resource_label: "ΐ".repeat(342) }, "entry_length"],
+    ["a report without its time", { reported_by: "gw-1" }, "entry_reported"],
+    ["a report of no session", { ...report, session_id: null }, "entry_reported"],
+    ["a report without its number", { ...report, sequence_number: null }, "entry_reported"],
+    ["an enormous reporter", { ...report, reported_by: "x".repeat(2049) }, "entry_length"],
+    ["nobody as the reporter", { ...report, reported_by: NIL }, "entry_no_nil_uuid"],
+    ["a correlation without a number", { correlation_session_id: session_id }, "entry_correlation"],
+    ["a correlation without a session", { correlation_sequence_number: 1 }, "entry_correlation"],
+    [
+      "a correlation below zero",
+      { correlation_session_id: session_id, correlation_sequence_number: -1 },
+      "entry_correlation",
+    ],
+    [
+      "a correlation with nobody's session",
+      { correlation_session_id: NIL, correlation_sequence_number: 1 },
+      "entry_no_nil_uuid",
+    ],
     ...["request_id", "session_id", "cause_id", "resource_id", "actor_id", "on_behalf_of", "token_id", "client_id"].map(
       (column): [string, Columns, string] => [`the nil UUID as ${column}`, { [column]: NIL }, "entry_no_nil_uuid"],
     ),
@@ -152,6 +171,9 @@ describe("what an entry may hold", () => {
       { actor_type: "SYSTEM", actor_id: null, subsystem: "chat_auto_archive", session_id: null },
     ],
     ["an act on nothing", { resource_type: null, resource_id: null, resource_label: null, tenant_id: "$platform" }],
+    ["a report", report],
+    ["a report of a refusal", { ...report, outcome: "DENIED", error_code: "FORBIDDEN" }],
+    ["a correlation", { correlation_session_id: session_id, correlation_sequence_number: "9223372036854775807" }],
     [
       "the longest of all",
       { tenant_id: "a".repeat(63), resource_id: randomText(2048), resource_label: "ΐ".repeat(341) },

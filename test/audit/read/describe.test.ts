@@ -35,6 +35,16 @@ const actors: Readonly<Record<string, Partial<Described>>> = {
 const sentence = (change: Partial<Described>): string => describe({ ...entry, ...change });
 
 group("a description", () => {
+  test("of what another process reported says whose words it is, and for whom it was", () => {
+    const reported = { action: "REQUEST", resource_type: "http_request", resource_label: "GET https://a.example.com/" };
+    expect(sentence({ ...reported, reported_by: "gw-1", actor_name: "Gateway", on_behalf_of: "u-2" })).toBe(
+      'Reported by gw-1: Gateway on behalf of u-2 made http request "GET https://a.example.com/".',
+    );
+    expect(sentence({ ...reported, reported_by: "gw-1", outcome: "DENIED", error_code: "FORBIDDEN" })).toBe(
+      'Reported by gw-1: Sample Admin was not allowed to make http request "GET https://a.example.com/": FORBIDDEN.',
+    );
+  });
+
   test("is another for each action and outcome", () => {
     const sentences = auditOutcomes.flatMap((outcome) =>
       [...auditActions, null].map((action) => sentence({ action, outcome, error_code: codes[outcome] ?? null })),

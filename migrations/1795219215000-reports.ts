@@ -221,10 +221,11 @@ const endReport = `
     from merged
   $$;
 
-  -- Notes what a call brought. Answers whether it closed the session, and how many ranges its row holds by now.
+  -- Notes what a call brought. Answers whether it closed the session, how many numbers that has taken, and how many ranges
+  -- its row holds by now.
   create function audit_guard.end_report(
     of_session uuid, numbers int8multirange, repeats bigint, said_taken bigint, said_dropped jsonb, is_last boolean,
-    out is_closed boolean, out range_count bigint)
+    out is_closed boolean, out taken_count bigint, out range_count bigint)
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   as $$
   declare
@@ -240,9 +241,9 @@ const endReport = `
       dropped = case when said_dropped = '[]' then dropped else audit_guard.merged_drops(dropped, said_dropped) end,
       closed_at = case when is_closed then clock_timestamp() else closed_at end
     where id = of_session and kind = 'REPORTER'
-    returning (select count(*) from unnest(received))
+    returning taken, (select count(*) from unnest(received))
       + (select count(*) from jsonb_array_elements(dropped) as drops, unnest((drops ->> 'ranges')::int8multirange))
-    into range_count;
+    into taken_count, range_count;
   end
   $$`;
 

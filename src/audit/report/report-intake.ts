@@ -16,7 +16,7 @@ import { insertEntries } from "../write-apart.js";
 import type { ReportedContent } from "./judge-entry.js";
 import { judgeEntries, type JudgedEntries, type JudgedEntry } from "./judge-entries.js";
 import { checkedCall, type ReportCall } from "./report-call.js";
-import { beginReport, endReport, type Reporter } from "./report-statements.js";
+import { beginReport, endReport, type BegunReport, type Reporter } from "./report-statements.js";
 import { rangesOf } from "./sequence-numbers.js";
 import type { RefusedEntry, ReportAuditEntriesInput, ReportedEntries } from "./types.js";
 
@@ -28,6 +28,13 @@ export interface IntakeGround {
   /** Without it each refusal leaves an entry of its own. */
   readonly folds?: Folds;
   readonly observer: AuditObserver;
+}
+
+/** What a call left in its transaction. */
+interface Written {
+  readonly begun: BegunReport;
+  readonly accepted: number;
+  readonly written: readonly StatedEntry[];
 }
 
 /** A session's row holds its numbers as ranges: who reports every second number only would make it endless. */
@@ -48,30 +55,8 @@ export class ReportIntake {
    */
   async take(context: MutationContext, input: ReportAuditEntriesInput): Promise<ReportedEntries> {
     const call = checkedCall(input);
-    const reporter = reporterOf(context);
     const judged = judgeEntries(input.entries, this.#resources, call.sessionId, Date.now());
-    // A transaction that TypeORM began: statements go to its own connection, where they may stay prepared.
-    const client = (await context.scope.runner.connect()) as PoolClient;
-    const contents = judged.entries.map(({ content }) => content);
-    const begun = await beginReport(client, call, reporter, contents);
-    if (!begun.isOwn) throw await this.#refuse(context, call);
-    const isNew = ({ content: { sequenceNumber: number } }: JudgedEntry) =>
-      !begun.repeated.has(number) && !begun.conflicting.has(number);
-    const fresh = judged.entries.filter(isNew).map(({ content }) => content);
-    const entries = fresh.map((content) => entryOf(context, reporter, call, content));
-    const written = await this.#write(client, context, call, begun.isOpened, entries);
-    const repeated = judged.repeated + begun.repeated.size;
-    const end = await endReport(client, call, {
-      numbers: contents.map(({ sequenceNumber }) => sequenceNumber),
-      repeats: repeated,
-      taken: takenOf(call, contents),
-    });
-    if (end.ranges > MOST_RANGES) throw new AuditError("LIMIT_EXCEEDED", tooManyRanges);
-    if (end.isClosed) {
-      const stop = openedOrClosed("STOP", context, call, { taken: String(takenOf(call, contents)) });
-      await insertEntries(client, [stop]);
-      written.push(stop);
-    }
+    const { begun, accepted, written } = await this.#write(context, call, judged);
     const conflicts = [
       ...judged.conflicts,
       ...judged.entries.filter(({ content }) => begun.conflicting.has(content.sequenceNumber)),
@@ -80,22 +65,45 @@ export class ReportIntake {
       this.ground.observer.written(written);
       if (conflicts.length > 0) await this.#enterConflicts(context, call, conflicts);
     });
-    return { sessionId: call.sessionId, accepted: fresh.length, repeated, refused: refusals(judged, conflicts) };
+    const repeated = judged.repeated + begun.repeated.size;
+    return { sessionId: call.sessionId, accepted, repeated, refused: refusals(judged, conflicts) };
   }
 
-  async #write(
+  async #write(context: MutationContext, call: ReportCall, judged: JudgedEntries): Promise<Written> {
+    const reporter = reporterOf(context);
+    // Of the transaction that TypeORM began, whose statements may stay prepared so.
+    const client = (await context.scope.runner.connect()) as PoolClient;
+    const contents = judged.entries.map(({ content }) => content);
+    const begun = await beginReport(client, call, reporter, contents);
+    if (!begun.isOwn) throw await this.#refuse(context, call);
+    const since = performance.now();
+    const opening = begun.isOpened ? [openedOrClosed("START", context, call)] : [];
+    if (opening.length > 0) await insertEntries(client, opening);
+    const entries = contents
+      .filter(({ sequenceNumber: number }) => !begun.repeated.has(number) && !begun.conflicting.has(number))
+      .map((content) => entryOf(context, reporter, call, content));
+    await insertMany(client, entries);
+    this.ground.observer.wrote((performance.now() - since) / 1000);
+    const repeats = judged.repeated + begun.repeated.size;
+    const closing = await this.#noteBrought(client, context, call, contents, repeats);
+    return { begun, accepted: entries.length, written: [...opening, ...entries, ...closing] };
+  }
+
+  /** Notes in the session's row what the call brought; the entry of the session's end, where it ends with it. */
+  async #noteBrought(
     client: PoolClient,
     context: MutationContext,
     call: ReportCall,
-    isOpened: boolean,
-    entries: readonly StatedEntry[],
+    contents: readonly ReportedContent[],
+    repeats: number,
   ): Promise<StatedEntry[]> {
-    const begun = performance.now();
-    const opening = isOpened ? [openedOrClosed("START", context, call, { kind: "REPORTER", ...call.source })] : [];
-    if (opening.length > 0) await insertEntries(client, opening);
-    await insertMany(client, entries);
-    this.ground.observer.wrote((performance.now() - begun) / 1000);
-    return [...opening, ...entries];
+    const numbers = contents.map(({ sequenceNumber }) => sequenceNumber);
+    const end = await endReport(client, call, { numbers, repeats, taken: takenOf(call, numbers) });
+    if (end.ranges > MOST_RANGES) throw new AuditError("LIMIT_EXCEEDED", tooManyRanges);
+    if (!end.isClosed) return [];
+    const closing = openedOrClosed("STOP", context, call, end.taken);
+    await insertEntries(client, [closing]);
+    return [closing];
   }
 
   async #refuse(context: MutationContext, { sessionId }: ReportCall): Promise<AuditError> {
@@ -152,17 +160,18 @@ function reporterOf({ caller }: MutationContext): Reporter {
 }
 
 /** As many as were said to be taken, or are seen to be. */
-const takenOf = ({ taken }: ReportCall, contents: readonly ReportedContent[]): bigint =>
-  contents.reduce((most, { sequenceNumber }) => (sequenceNumber >= most ? sequenceNumber + 1n : most), taken);
+const takenOf = ({ taken }: ReportCall, numbers: readonly bigint[]): bigint =>
+  numbers.reduce((most, number) => (number >= most ? number + 1n : most), taken);
 
 function openedOrClosed(
   action: "START" | "STOP",
   context: MutationContext,
   { sessionId, source }: ReportCall,
-  told: Parameters<typeof sessionEntry>[3]["told"],
+  taken = "",
 ): StatedEntry {
   const { tenantId } = reporterOf(context);
   const { caller, origin } = context;
+  const told = action === "START" ? { kind: "REPORTER", ...source } : { taken };
   const statement = { actor: caller.actor, origin, operation: reportMutation, told };
   return sessionEntry(action, { id: sessionId, tenantId }, source, statement);
 }

@@ -62,16 +62,26 @@ export interface ReportBrought {
   readonly taken: bigint;
 }
 
-/** Notes it in the client's transaction: whether it closed the session, and how many ranges its numbers make. */
+/** What a session came to. */
+export interface EndedReport {
+  /** Whether this call closed it. */
+  readonly isClosed: boolean;
+  /** How many numbers it has taken, as a decimal. */
+  readonly taken: string;
+  /** How many ranges its numbers make. */
+  readonly ranges: number;
+}
+
+/** Notes what a call brought in the client's transaction. */
 export async function endReport(
   client: ClientBase,
   { sessionId, dropped, isLast }: ReportCall,
   { numbers, repeats, taken }: ReportBrought,
-): Promise<{ isClosed: boolean; ranges: number }> {
-  const { rows } = await client.query<{ closed: boolean; ranges: string }>({
+): Promise<EndedReport> {
+  const { rows } = await client.query<{ closed: boolean; taken: string; ranges: string }>({
     name: "audit:end-report",
     text: `
-      select is_closed as closed, range_count as ranges
+      select is_closed as closed, taken_count as taken, range_count as ranges
       from audit_guard.end_report($1, $2::int8multirange, $3, $4, $5::jsonb, $6)`,
     values: [
       sessionId,
@@ -82,5 +92,7 @@ export async function endReport(
       isLast,
     ],
   });
-  return { isClosed: rows[0]?.closed ?? false, ranges: Number(rows[0]?.ranges ?? 0) };
+  const [row] = rows;
+  if (!row) throw new Error("end_report answered nothing.");
+  return { isClosed: row.closed, taken: row.taken, ranges: Number(row.ranges) };
 }

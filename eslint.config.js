@@ -50,11 +50,21 @@ export default defineConfig(
       ],
       ["^\\.\\./audit/(?!index\\.js$)", "A feature imports audit/index alone."],
     ),
-    ignores: ["audit", "auth", "cli", "config", "database", "embedded-postgres", "http", "log", "provision"].map(
-      (folder) => `src/${folder}/**`,
-    ),
+    ignores: [
+      "audit",
+      "auth",
+      "cli",
+      "config",
+      "database",
+      "disk",
+      "embedded-postgres",
+      "http",
+      "log",
+      "provision",
+      "reporter",
+    ].map((folder) => `src/${folder}/**`),
   },
-  imports(["src/audit/*.ts"], typeGraphql, ["^\\.\\./", "The framework imports nothing of the application."]),
+  imports(["src/audit/*.ts"], typeGraphql, ["^\\.\\./(?!disk/)", "The framework imports nothing of the application."]),
   imports(
     ["src/audit/read/**"],
     typeGraphql,
@@ -68,9 +78,11 @@ export default defineConfig(
     ["^\\.\\./(seal|read)/", "read, seal and report never import each other."],
   ),
   imports(["src/audit/spool/**"], typeGraphql, [
-    "^\\.\\./\\.\\./",
+    "^\\.\\./\\.\\./(?!disk/)",
     "The framework imports nothing of the application.",
   ]),
+  imports(["src/disk/**"], ["^(?!node:|\\./)", "Files on a disk need Node alone."]),
+  imports(["src/reporter/**"], ["^(?!node:|\\./|\\.\\./disk/)", "The reporter needs Node alone, and src/disk."]),
   imports(["src/audit/entry.ts"], [".", "The terms import nothing."]),
   imports(["src/config.ts"], ["^\\.{1,2}/(?!config/)", "The configuration imports nothing of the project."]),
   {

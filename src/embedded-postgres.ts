@@ -1,10 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import pg from "pg";
+import { codeOf } from "./disk/code-of.js";
+import { type FolderLock, takeFolderLock } from "./disk/folder-lock.js";
 import { chooseAccount } from "./embedded-postgres/account.js";
 import { locateBinaries } from "./embedded-postgres/binaries.js";
 import { makeCluster, readOrMakePassword } from "./embedded-postgres/cluster.js";
-import { codeOf, EmbeddedPostgresError } from "./embedded-postgres/error.js";
+import { EmbeddedPostgresError } from "./embedded-postgres/error.js";
 import {
   type ClusterPlace,
   findRunning,
@@ -13,7 +15,6 @@ import {
   stopPostmaster,
   superuserUrl,
 } from "./embedded-postgres/postmaster.js";
-import { type FolderLock, takeFolderLock } from "./folder-lock.js";
 
 export { EmbeddedPostgresError } from "./embedded-postgres/error.js";
 

@@ -2,8 +2,8 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Spool, type SpoolObserver } from "./audit/spool/spool.js";
 import type { Config } from "./config.js";
-import { codeOf } from "./embedded-postgres/error.js";
-import { takeFolderLock, type FolderLock } from "./folder-lock.js";
+import { codeOf } from "./disk/code-of.js";
+import { takeFolderLock, type FolderLock } from "./disk/folder-lock.js";
 import { StartError } from "./start-error.js";
 
 /** A spool that this process alone uses, until it closes it or ends. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../src/embedded-postgres.js";
-import { lookUpProcess } from "../src/embedded-postgres/process.js";
+import { lookUpProcess } from "../src/disk/process.js";
 import { query } from "./support/postgres.js";
 import { until } from "./support/until.js";
 

@@ -147,7 +147,7 @@ export const mutants = [
   },
   {
     name: "a line that was edited is believed",
-    file: "src/audit/spool/line-seal.ts",
+    file: "src/disk/line-seal.ts",
     find: "this.#checksum(number, payload) === checksum ?",
     replace: "this.#checksum(number, payload).length === checksum?.length ?",
     tests: ["test/audit/spool-file.test.ts"],

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { LineSeal } from "../disk/line-seal.js";
 import type { PendingEntry } from "./entry.js";
 import type { FoldBatch } from "./fold-batch.js";
-import { LineSeal } from "./spool/line-seal.js";
 
 /** The process that a file belongs to, so that no other takes it while that one runs. */
 export interface FoldFileOwner {

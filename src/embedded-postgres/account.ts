@@ -2,7 +2,8 @@ import { type ChildProcess, execFile, spawn, type StdioOptions } from "node:chil
 import { readFile, stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import type { Binaries } from "./binaries.js";
-import { codeOf, EmbeddedPostgresError } from "./error.js";
+import { codeOf } from "../disk/code-of.js";
+import { EmbeddedPostgresError } from "./error.js";
 
 /** Runs PostgreSQL's programs as an account that PostgreSQL accepts: it refuses root. */
 export interface Account {

@@ -1,7 +1,8 @@
 import { lstat, readFile, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
-import { codeOf, EmbeddedPostgresError } from "./error.js";
+import { codeOf } from "../disk/code-of.js";
+import { EmbeddedPostgresError } from "./error.js";
 
 /** The folder and the programs of the PostgreSQL that npm installed for this platform; absolute paths. */
 export interface Binaries {

@@ -4,7 +4,8 @@ import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, writeFile } f
 import { basename, dirname, join } from "node:path";
 import type { Account } from "./account.js";
 import type { Binaries } from "./binaries.js";
-import { codeOf, EmbeddedPostgresError } from "./error.js";
+import { codeOf } from "../disk/code-of.js";
+import { EmbeddedPostgresError } from "./error.js";
 
 const majorVersion = "18";
 const initdbDeadline = 60_000;

@@ -1,7 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { codeOf } from "./error.js";
+import { codeOf } from "../disk/code-of.js";
 
 /** What a server says of itself in the postmaster.pid of its cluster. */
 export interface PidFile {

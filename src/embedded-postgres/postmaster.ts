@@ -5,9 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { Account } from "./account.js";
 import type { Binaries } from "./binaries.js";
-import { codeOf, EmbeddedPostgresError } from "./error.js";
+import { codeOf } from "../disk/code-of.js";
+import { EmbeddedPostgresError } from "./error.js";
 import { clearPidFile, readPidFile } from "./pid-file.js";
-import { lookUpProcess, waitForEnd } from "./process.js";
+import { lookUpProcess, waitForEnd } from "../disk/process.js";
 
 /** A server that answers on 127.0.0.1, and the run of the process that is its postmaster. */
 export interface Postmaster {

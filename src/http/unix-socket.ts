@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { chmod, lstat, unlink } from "node:fs/promises";
 import type { Server } from "node:http";
 import { connect } from "node:net";
-import { takeFolderLock } from "../folder-lock.js";
+import { takeFolderLock } from "../disk/folder-lock.js";
 import { StartError } from "../start-error.js";
 
 /** How long whoever listens there may take to accept. */

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { LineSeal } from "../../src/audit/spool/line-seal.js";
+import { LineSeal } from "../../src/disk/line-seal.js";
 import { readLog, type ReadEntry } from "../support/log.js";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { startServer, type Answer, type TestServer } from "../support/server.js";

@@ -1,10 +1,12 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { newHeader, readHeader } from "../../disk/file-header.js";
+import { createWhole, ignoreMissing, readOrMakeKey } from "../../disk/folder.js";
+import type { LineSeal } from "../../disk/line-seal.js";
+import { MAX_LINE_BYTES, readLines, type FoundText } from "../../disk/read-lines.js";
+import type { SetAside } from "../../disk/set-aside.js";
 import { attemptFromText } from "./attempt-line.js";
-import { createWhole, ignoreMissing, newHeader, places, readHeader, readOrMakeKey } from "./folder.js";
-import type { LineSeal } from "./line-seal.js";
-import { MAX_LINE_BYTES, readLines, type FoundText } from "./read-lines.js";
-import type { SetAside, SetAsideReason } from "./set-aside.js";
+import type { SetAsideReason } from "./set-aside-reason.js";
 
 /** A line's place in the file. */
 export interface LinePlace {
@@ -33,6 +35,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+const FORMAT = "auditql-spool/1";
 /** The file grows by so much at a time, ahead of what is written, so that a full disk is met before it matters. */
 const GROWTH_BYTES = 1024 * 1024;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
@@ -76,9 +79,9 @@ export class SpoolFile {
    * Opens the folder's file, or makes it, and gives what it holds. What is bad is kept aside, and only then taken out: a
    * crash between the two keeps it twice.
    */
-  static async open(folder: string, maxBytes: number, setAside: SetAside): Promise<OpenedFile> {
+  static async open(folder: string, maxBytes: number, setAside: SetAside<SetAsideReason>): Promise<OpenedFile> {
     const key = await readOrMakeKey(folder);
-    const path = join(folder, places.attempts);
+    const path = join(folder, "attempts.jsonl");
     const left = await open(path, "r+").catch(ignoreMissing);
     const found = left ? await findLines(left, key) : null;
     if (left && found?.header) {
@@ -91,7 +94,7 @@ export class SpoolFile {
     // Of a file with another's header, or with none, no line can be told from anything else.
     await left?.close();
     for (const { text, why } of found?.bad ?? []) await setAside.keep([text], why);
-    const { text, seal } = newHeader(key);
+    const { text, seal } = newHeader(key, FORMAT);
     const content = Buffer.alloc(GROWTH_BYTES, LINE_BREAK);
     content.write(text);
     const handle = await createWhole(path, content);
@@ -190,7 +193,7 @@ export class SpoolFile {
     this.#allocated = Math.max(this.#allocated, this.#end);
   }
 
-  async #clear({ bad }: Found, setAside: SetAside): Promise<void> {
+  async #clear({ bad }: Found, setAside: SetAside<SetAsideReason>): Promise<void> {
     for (const { text, why } of bad) await setAside.keep([text], why);
     if (bad.length > 0) await this.blank(bad);
   }
@@ -264,7 +267,7 @@ async function findLines(handle: FileHandle, key: Buffer): Promise<Found> {
   const good = new Map<number, WaitingLine>();
   const bad: FoundLines["bad"][number][] = [];
   for await (const text of readLines(handle)) {
-    const seal = end === 0 ? readHeader(key, text.text) : null;
+    const seal = end === 0 ? readHeader(key, FORMAT, text.text) : null;
     end = text.offset + text.length + 1;
     if (seal) header = { seal, bytes: end };
     else {

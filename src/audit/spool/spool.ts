@@ -1,6 +1,7 @@
+import { makeFolder } from "../../disk/folder.js";
+import { SetAside } from "../../disk/set-aside.js";
 import { attemptFromText, attemptToText, type SpooledAttempt } from "./attempt-line.js";
-import { makeFolder } from "./folder.js";
-import { SetAside, type SetAsideReason } from "./set-aside.js";
+import type { SetAsideReason } from "./set-aside-reason.js";
 import { SpoolFile, SpoolFullError, type WaitingLine } from "./spool-file.js";
 
 /** Who is told what becomes of the spool: metrics and the server's log. None of these may throw. */
@@ -44,7 +45,7 @@ export class Spool {
 
   private constructor(
     private readonly file: SpoolFile,
-    private readonly aside: SetAside,
+    private readonly aside: SetAside<SetAsideReason>,
     private readonly maxBytes: number,
     private readonly observer: SpoolObserver,
     found: readonly WaitingLine[],
@@ -58,7 +59,7 @@ export class Spool {
   /** Opens what a folder holds; what was left there waits again. @throws what the system says of the folder */
   static async open(folder: string, maxBytes: number, observer: SpoolObserver): Promise<Spool> {
     await makeFolder(folder);
-    const aside = new SetAside(folder, maxBytes);
+    const aside = new SetAside<SetAsideReason>(folder, maxBytes);
     const { file, found, complaint } = await SpoolFile.open(folder, maxBytes, aside);
     for (const { why } of found.bad) observer.setAside(1, why, aside.file);
     if (complaint) observer.troubled(complaint);

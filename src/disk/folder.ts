@@ -1,13 +1,8 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { chmod, mkdir, open, readFile, rename, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { LineSeal } from "./line-seal.js";
-
-/** What lies in a spool's folder. */
-export const places = { key: "key", attempts: "attempts.jsonl", setAside: "set-aside.jsonl" } as const;
 
 const KEY_BYTES = 32;
-const FORMAT = "auditql-spool/1";
 
 /** Makes the folder, for its owner's eyes alone. A process that runs as another user can't use it, and is told so. */
 export async function makeFolder(folder: string): Promise<void> {
@@ -18,30 +13,13 @@ export async function makeFolder(folder: string): Promise<void> {
 
 /** The key of the folder's checksums, made where there is none: it is never written elsewhere. */
 export async function readOrMakeKey(folder: string): Promise<Buffer> {
-  const file = join(folder, places.key);
+  const file = join(folder, "key");
   const found = await readFile(file).catch(ignoreMissing);
   if (found?.length === KEY_BYTES) return found;
   const key = randomBytes(KEY_BYTES);
   await (await createWhole(file, key)).close();
   return key;
 }
-
-/** The first line of a file: its form, and a run that no other file has. */
-export function newHeader(key: Buffer): { readonly text: string; readonly seal: LineSeal } {
-  const run = randomUUID();
-  const payload = JSON.stringify({ format: FORMAT, run });
-  return { text: headerSeal(key).write(0, payload), seal: new LineSeal(key, run) };
-}
-
-/** Null where the line isn't the header of a file that was made with this key. */
-export function readHeader(key: Buffer, text: string): LineSeal | null {
-  const line = headerSeal(key).read(text);
-  if (line?.number !== 0) return null;
-  const { format, run } = JSON.parse(line.payload) as { readonly format: string; readonly run: string };
-  return format === FORMAT ? new LineSeal(key, run) : null;
-}
-
-const headerSeal = (key: Buffer): LineSeal => new LineSeal(key, "header");
 
 /**
  * Makes a file appear with its whole content, or not at all, and gives it open for reading and writing. The order holds

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
-import { codeOf } from "./embedded-postgres/error.js";
-import { lookUpProcess } from "./embedded-postgres/process.js";
+import { codeOf } from "./code-of.js";
+import { lookUpProcess } from "./process.js";
 
 export interface FolderLock {
   release(): Promise<void>;

@@ -1,27 +1,16 @@
 import { open, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ignoreMissing, places, syncFolder } from "./folder.js";
+import { ignoreMissing, syncFolder } from "./folder.js";
 
-/** Why a line can't become an entry. */
-export type SetAsideReason =
-  /** It isn't what this spool wrote: edited, given another number, cut off, or brought from elsewhere. */
-  | "doesn't verify"
-  /** The line stands there twice. */
-  | "repeated"
-  /** It verifies, but another version wrote it. */
-  | "can't be read"
-  /** The database refuses it for good; with PostgreSQL's code. */
-  | `refused with ${string}`;
-
-/** Where lines are kept that are no entries, for people to look at. The file is theirs to move away. */
-export class SetAside {
+/** Where lines are kept that can't go on their way, for people to look at. The file is theirs to move away. */
+export class SetAside<Reason extends string = string> {
   readonly file: string;
 
   constructor(
     folder: string,
     private readonly maxBytes: number,
   ) {
-    this.file = join(folder, places.setAside);
+    this.file = join(folder, "set-aside.jsonl");
   }
 
   /** Whether anything waits for somebody's look. */
@@ -30,7 +19,7 @@ export class SetAside {
   }
 
   /** Keeps the texts, on the disk once this resolves. @throws where there is no room, so that they stay where they are */
-  async keep(texts: readonly string[], why: SetAsideReason): Promise<void> {
+  async keep(texts: readonly string[], why: Reason): Promise<void> {
     const setAsideAt = new Date().toISOString();
     const lines = texts.map((text) => `${JSON.stringify({ setAsideAt, why, text })}\n`).join("");
     const before = await this.#bytes();

@@ -79,7 +79,7 @@ export class LineSpool {
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
-    private readonly folder: string,
+    readonly folder: string,
     private readonly options: LineSpoolOptions,
     private readonly key: Buffer,
     private readonly lock: FolderLock,
@@ -174,7 +174,7 @@ export class LineSpool {
         const line = octets.toString("utf8", begin, begin + place.length);
         const text = place.segment.unseal(place.number, line);
         if (text !== null) found.push({ number: place.number, text });
-        else if (this.#places.has(place.number)) await this.setAside(place.number, "doesn't verify", line);
+        else if (this.#places.has(place.number)) await this.#setAsideBad(place.number, line);
       }
     }
     return found;
@@ -207,16 +207,11 @@ export class LineSpool {
     }
   }
 
-  /** Keeps a line for people to look at, and forgets it. Where it can't be kept, the line stays. */
-  async setAside(number: number, why: string, text?: string): Promise<void> {
-    try {
-      const kept = text ?? (await this.read([number]))[0]?.text;
-      if (kept !== undefined) await this.aside.keep([kept], why);
-      this.done([number]);
-      this.options.onSetAside?.(1, this.aside.file);
-    } catch (error) {
-      this.options.onTrouble?.(error);
-    }
+  /** Keeps a line for people to look at, and forgets it. @throws where it can't be kept: then the line stays */
+  async setAside(number: number, why: string): Promise<void> {
+    const [line] = await this.read([number]);
+    if (line) await this.aside.keep([line.text], why);
+    this.done([number]);
   }
 
   /** Takes nothing from now on; what was taken is on the disk. */
@@ -227,6 +222,16 @@ export class LineSpool {
       for (const segment of this.#segments) await segment.close();
     });
     await this.lock.release();
+  }
+
+  async #setAsideBad(number: number, line: string): Promise<void> {
+    try {
+      await this.aside.keep([line], "doesn't verify");
+      this.done([number]);
+      this.options.onSetAside?.(1, this.aside.file);
+    } catch (error) {
+      this.options.onTrouble?.(error);
+    }
   }
 
   async #findSegments(): Promise<void> {

@@ -1,0 +1,65 @@
+import { outcomeOf, type Outcome } from "./answer.js";
+import { CallError, type Connection } from "./connection.js";
+import type { Loss } from "./losses.js";
+import type { ReporterSettings } from "./options.js";
+import type { ReadyEntry } from "./backlog.js";
+
+/** What one call says, beside whose session it is. */
+export interface CallContent {
+  readonly entries?: readonly ReadyEntry[];
+  readonly losses?: readonly Loss[];
+  /** Whether the session ends with it. */
+  readonly close?: boolean;
+}
+
+/** Whose session, and how many numbers it has taken so far. */
+export interface CallSession {
+  readonly sessionId: string;
+  readonly source: ReporterSettings["source"];
+  taken(): bigint;
+}
+
+const QUERY = `mutation ReportAuditEntries($input: ReportAuditEntriesInput!) {
+  reportAuditEntries(input: $input) { sessionId accepted repeated refused { index sequenceNumber code message } }
+}`;
+
+/** Makes one call, and says what became of it; it never throws. */
+export async function makeCall(
+  connection: Connection,
+  token: ReporterSettings["token"],
+  session: CallSession,
+  content: CallContent,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { entries = [] } = content;
+  try {
+    const answer = await connection.post(bodyOf(session, content), await token(), signal);
+    return outcomeOf(answer, entries.length);
+  } catch (cause) {
+    const why = cause instanceof CallError ? cause.message : "the token can't be had";
+    return { kind: "delayed", why, isTooMuch: false, cause };
+  }
+}
+
+/** The entries are JSON already. */
+function bodyOf(session: CallSession, { entries = [], losses = [], close }: CallContent): string {
+  const input = JSON.stringify({
+    sessionId: session.sessionId,
+    source: session.source,
+    taken: String(session.taken()),
+    ...(close === true && { close }),
+    ...(losses.length > 0 && { dropped: droppedOf(losses) }),
+  });
+  const texts = entries.map(({ text }) => text).join(",");
+  return `{"query":${JSON.stringify(QUERY)},"variables":{"input":${input.slice(0, -1)},"entries":[${texts}]}}}`;
+}
+
+function droppedOf(losses: readonly Loss[]): { reason: string; sequenceNumbers: [string, string][] }[] {
+  const byReason = new Map<string, [string, string][]>();
+  for (const { reason, first, last } of losses) {
+    const ranges = byReason.get(reason) ?? [];
+    ranges.push([String(first), String(last)]);
+    byReason.set(reason, ranges);
+  }
+  return [...byReason].map(([reason, sequenceNumbers]) => ({ reason, sequenceNumbers }));
+}

@@ -1,0 +1,95 @@
+import type { SessionFile, SessionState } from "./session-file.js";
+
+/** Gives a session its numbers, each once. */
+export interface Numbers {
+  /** How many have been taken. */
+  readonly taken: bigint;
+  next(): bigint;
+}
+
+/** Numbers from 0, of a session that ends with the process. */
+export class MemoryNumbers implements Numbers {
+  #next = 0n;
+
+  get taken(): bigint {
+    return this.#next;
+  }
+
+  next(): bigint {
+    return this.#next++;
+  }
+}
+
+/** Written at so many numbers a time: what a killed process had left of them is never taken. */
+const STEP = 16n;
+const AHEAD = 4_096n;
+
+/** How far ahead numbers are kept free on the disk. */
+export const reservedBehind = (taken: bigint): bigint => taken + AHEAD;
+
+/**
+ * Numbers that no later run takes again, whatever this one's end: the file says what may be taken before it is. What a
+ * killed process hadn't taken of the last sixteen is passed over; after a power cut, of up to some thousands.
+ */
+export class StoredNumbers implements Numbers {
+  #next: bigint;
+  #state: SessionState;
+  #isSyncing = false;
+  #isEnded = false;
+
+  /** @param first the first number that no earlier run can have taken */
+  constructor(
+    private readonly file: SessionFile,
+    state: SessionState,
+    first: bigint,
+    private readonly onTrouble: (error: unknown) => void,
+  ) {
+    this.#next = first;
+    this.#state = state;
+  }
+
+  get taken(): bigint {
+    return this.#next;
+  }
+
+  next(): bigint {
+    if (this.#next >= this.#state.taken) this.#reserve();
+    return this.#next++;
+  }
+
+  /** Of every number below, a line has been written. */
+  wrote(written: bigint): void {
+    if (written > this.#state.written) this.#write({ ...this.#state, written });
+  }
+
+  /** Says exactly which have been taken, of each of which a line tells; numbers that are taken later are nobody's. */
+  end(): void {
+    const taken = this.#next;
+    this.#write({ ...this.#state, taken, written: taken });
+    this.#isEnded = true;
+  }
+
+  #reserve(): void {
+    const taken = this.#next + STEP;
+    const isShort = taken + AHEAD / 2n > this.#state.reserved;
+    this.#write({ ...this.#state, taken, ...(isShort && { reserved: reservedBehind(taken) }) });
+    if (isShort) void this.#sync();
+  }
+
+  #write(state: SessionState): void {
+    if (this.#isEnded) return;
+    this.#state = state;
+    try {
+      this.file.write(state);
+    } catch (error) {
+      this.onTrouble(error);
+    }
+  }
+
+  async #sync(): Promise<void> {
+    if (this.#isSyncing || this.#isEnded) return;
+    this.#isSyncing = true;
+    await this.file.sync().catch(this.onTrouble);
+    this.#isSyncing = false;
+  }
+}

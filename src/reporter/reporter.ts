@@ -1,0 +1,305 @@
+import { MemoryBacklog, type Backlog } from "./backlog.js";
+import { makeCall, type CallContent, type CallSession } from "./call.js";
+import { Connection } from "./connection.js";
+import { correlatedFetch, type ReportedRequest } from "./correlated-fetch.js";
+import { atExit } from "./exits.js";
+import { Losses, type Loss } from "./losses.js";
+import { MemoryNumbers, type Numbers } from "./numbers.js";
+import type { Notice, ReporterSettings } from "./options.js";
+import { Pause } from "./pause.js";
+import { copyEntry, type ReportEntry } from "./report-entry.js";
+import { Sender } from "./sender.js";
+import { StoredBacklog } from "./stored-backlog.js";
+import type { StoredSession } from "./stored-session.js";
+import { targetsOf, type Targets } from "./targets.js";
+
+/** What a request carries that shall be found in both sides' entries; nothing where no rule matches it. */
+export type CorrelationHeaders =
+  | { readonly "X-Audit-Session-Id": string; readonly "X-Audit-Sequence-Number": string }
+  | { readonly "X-Audit-Session-Id"?: never; readonly "X-Audit-Sequence-Number"?: never };
+
+/** How long something may take, in milliseconds. */
+export interface Deadline {
+  readonly deadline?: number;
+}
+
+/** What has become of all entries of a run. */
+export interface CloseResult {
+  /** Stand in the log. */
+  readonly sent: number;
+  /** Were refused for good, and reported as such. */
+  readonly setAside: number;
+  /** Will never come; without a spool, those too that the deadline has cut off. */
+  readonly lost: number;
+  /** Wait in the spool for the next run. */
+  readonly kept: number;
+  /** Whether the API has everything, and knows that the session has ended. */
+  readonly isClosed: boolean;
+}
+
+export interface ReporterStats {
+  /** How many numbers have been taken. */
+  readonly taken: bigint;
+  readonly waiting: number;
+  readonly sent: number;
+  readonly setAside: number;
+  /** How many will never come, by reason; those set aside are among them. */
+  readonly lost: Readonly<Record<string, number>>;
+  /** Why the last call came to nothing; null where it didn't. */
+  readonly lastFailure: string | null;
+}
+
+const CLOSE_DEADLINE = 10_000;
+const EXIT_DEADLINE = 5_000;
+const LONGEST_DEADLINE = 2 ** 31 - 1;
+const CLOSE_RETRY = 500;
+const SET_ASIDE = "set_aside: ";
+
+/** Puts what a process does and refuses into the audit log of an API. Made by `createReporter`. */
+export class Reporter {
+  readonly sessionId: string;
+  readonly #settings: ReporterSettings;
+  readonly #losses: Losses;
+  readonly #numbers: Numbers;
+  readonly #backlog: Backlog;
+  readonly #stored: { readonly session: StoredSession; readonly backlog: StoredBacklog } | null;
+  readonly #session: CallSession;
+  readonly #sender: Sender;
+  readonly #connection: Connection;
+  readonly #matches: Targets;
+  readonly #abort = new AbortController();
+  /** Numbers that `correlationHeaders` has taken, whose entries haven't been reported yet. */
+  readonly #open = new Set<bigint>();
+  readonly #toldReasons = new Set<string>();
+  readonly #forgetExit: () => void;
+  #closing: Promise<CloseResult> | null = null;
+
+  /** @param stored the session of a spool; null for one that ends with the process */
+  constructor(settings: ReporterSettings, sessionId: string, stored: StoredSession | null) {
+    this.#settings = settings;
+    this.sessionId = sessionId;
+    this.#losses = stored?.losses ?? new Losses(false);
+    this.#numbers = stored?.numbers ?? new MemoryNumbers();
+    const backlog = stored ? this.#storedBacklog(stored) : null;
+    this.#stored = stored && backlog ? { session: stored, backlog } : null;
+    this.#backlog = backlog ?? new MemoryBacklog(settings.maxQueued, settings.maxQueuedCharacters);
+    this.#session = { sessionId, source: stored?.source ?? settings.source, taken: () => this.#numbers.taken };
+    this.#connection = new Connection(settings.target, settings.callTimeout);
+    this.#matches = targetsOf(settings.targets);
+    this.#sender = new Sender({
+      settings,
+      backlog: this.#backlog,
+      losses: this.#losses,
+      call: (content) => this.#call(content),
+      told: (losses: readonly Loss[]) => backlog?.told(losses),
+    });
+    this.#sender.look();
+    this.#forgetExit = settings.handleExit ? this.#lookAfterExit() : () => undefined;
+  }
+
+  /**
+   * Takes the session's next number, and has the entry sent with it later. It never waits and never throws: what can't be
+   * taken is counted, and its number reported with the reason.
+   */
+  report(entry: ReportEntry): bigint {
+    const number = this.#numberOf(entry);
+    try {
+      const copy = this.#closing ? "closed" : copyEntry(entry);
+      if (typeof copy === "string") this.#drop(copy, number);
+      else if (!this.#backlog.push(number, copy)) this.#drop("overflow", number);
+    } catch {
+      // A getter or a proxy of the caller's.
+      this.#drop("malformed", number);
+    }
+    this.#sender.look();
+    return number;
+  }
+
+  /**
+   * Headers for a request to this URL, with the number that its entry has to bear: give it to `report` as
+   * `sequenceNumber`. Where no rule matches there are none, and no number is taken.
+   */
+  correlationHeaders(url: string | URL): CorrelationHeaders {
+    if (this.#closing || !this.#isTarget(url)) return {};
+    const number = this.#numbers.next();
+    if (this.#open.size >= this.#settings.maxQueued) this.#abandon(...[...this.#open].slice(0, 1));
+    this.#open.add(number);
+    this.#backlog.open(number);
+    return this.#headers(number);
+  }
+
+  /**
+   * Reports a request and makes it, with the headers of correlation where a rule matches, in place of those that the caller
+   * gave. Each redirect is a request of its own. It behaves as `fetch` otherwise.
+   */
+  readonly fetch = (input: string | URL | Request, init?: ReportedRequest): Promise<Response> =>
+    correlatedFetch(input, init, (url, entry) => {
+      const number = this.report(entry);
+      return !this.#closing && this.#isTarget(url) ? this.#headers(number) : {};
+    });
+
+  /** Sends all that waits now, and says whether it was all; after 10 seconds at most where nothing else is said. */
+  async flush({ deadline = CLOSE_DEADLINE }: Deadline = {}): Promise<boolean> {
+    if (this.#closing) return (await this.#closing).isClosed;
+    await within(this.#sender.drain(), deadline);
+    this.#sender.relax();
+    return this.#sender.isEmpty;
+  }
+
+  /**
+   * Takes no more, sends what waits, and ends the session; after 10 seconds at most where nothing else is said. What isn't
+   * sent by then is kept for the next run where there is a spool, and lost otherwise.
+   */
+  close({ deadline = CLOSE_DEADLINE }: Deadline = {}): Promise<CloseResult> {
+    return (this.#closing ??= this.#close(deadline));
+  }
+
+  stats(): ReporterStats {
+    return {
+      taken: this.#numbers.taken,
+      waiting: this.#backlog.ready + this.#backlog.coming,
+      sent: this.#sender.sent,
+      setAside: this.#sender.setAside,
+      lost: Object.fromEntries(this.#losses.counts),
+      lastFailure: this.#sender.lastFailure,
+    };
+  }
+
+  #storedBacklog({ spool, numbers, losses, entries }: StoredSession): StoredBacklog {
+    const { maxQueued, maxQueuedCharacters, notify } = this.#settings;
+    const onTrouble = (cause: unknown): void =>
+      notify({ kind: "spool", message: "Entries can't be written to the spool, and wait in memory.", cause });
+    const onReady = (): void => this.#sender.look();
+    const parts = { spool, numbers, losses, maxQueued, maxCharacters: maxQueuedCharacters, onReady, onTrouble };
+    return new StoredBacklog(parts, entries);
+  }
+
+  #lookAfterExit(): () => void {
+    return atExit({
+      finish: () => this.close({ deadline: EXIT_DEADLINE }),
+      hasten: () => this.flush({ deadline: EXIT_DEADLINE }),
+      keep: () => this.#keepNow(),
+    });
+  }
+
+  #call(content: CallContent): ReturnType<typeof makeCall> {
+    return makeCall(this.#connection, this.#settings.token, this.#session, content, this.#abort.signal);
+  }
+
+  /** The number that was taken for it, or the next one. */
+  #numberOf(entry: ReportEntry): bigint {
+    try {
+      const given = entry.sequenceNumber;
+      if (given !== undefined && this.#open.delete(BigInt(given))) return BigInt(given);
+    } catch {
+      // No entry at all, or no number: it has to have one all the same.
+    }
+    return this.#numbers.next();
+  }
+
+  #isTarget(url: string | URL): boolean {
+    const text = String(url);
+    return URL.canParse(text) && this.#matches(new URL(text));
+  }
+
+  #headers(number: bigint): CorrelationHeaders {
+    return { "X-Audit-Session-Id": this.sessionId, "X-Audit-Sequence-Number": String(number) };
+  }
+
+  #drop(reason: string, number: bigint): void {
+    if (this.#losses.waiting === 0) this.#toldReasons.clear();
+    this.#losses.add(reason, number);
+    this.#backlog.lost();
+    if (this.#toldReasons.has(reason)) return;
+    this.#toldReasons.add(reason);
+    const message = `Entries for the audit log are being dropped: ${reason}.`;
+    const notice: Notice = { kind: "dropped", message, sequenceNumber: number };
+    // Whoever reports doesn't wait for whoever is told.
+    queueMicrotask(() => this.#settings.notify(notice));
+  }
+
+  #abandon(...numbers: bigint[]): void {
+    for (const number of numbers) {
+      this.#open.delete(number);
+      this.#losses.add("never_reported", number);
+      this.#backlog.lost(number);
+    }
+  }
+
+  async #close(deadline: number): Promise<CloseResult> {
+    this.#abandon(...this.#open);
+    const end = performance.now() + bounded(deadline);
+    await within(this.#sender.drain(), deadline);
+    const isClosed = this.#sender.isEmpty && (await this.#endSession(end));
+    this.#abort.abort();
+    await this.#sender.stop();
+    this.#connection.close();
+    await this.#endSpool(isClosed, end);
+    this.#forgetExit();
+    return this.#result(isClosed);
+  }
+
+  /** Tells the API that the session has ended; again and again until the time is over. */
+  async #endSession(end: number): Promise<boolean> {
+    const pause = new Pause();
+    while (performance.now() < end) {
+      const outcome = await within(this.#call({ close: true }), end - performance.now());
+      if (outcome?.kind === "taken") return true;
+      if (outcome?.kind === "refused") return false;
+      await pause.wait(Math.min(Math.random() * CLOSE_RETRY, Math.max(0, end - performance.now())), true);
+    }
+    return false;
+  }
+
+  async #endSpool(isClosed: boolean, end: number): Promise<void> {
+    if (!this.#stored) return;
+    const { session, backlog } = this.#stored;
+    try {
+      if (isClosed) {
+        backlog.end();
+        session.numbers.end();
+        await session.file.remove();
+      } else {
+        await within(backlog.written(), Math.max(100, end - performance.now()));
+        this.#keepNow();
+        await session.file.close();
+      }
+      await session.spool.close();
+    } catch (cause) {
+      this.#settings.notify({ kind: "spool", message: `The spool in ${session.spool.folder} can't be closed.`, cause });
+    }
+  }
+
+  /** Puts on the disk, at once, what isn't there yet. */
+  #keepNow(): void {
+    if (!this.#stored) return;
+    const { session, backlog } = this.#stored;
+    try {
+      this.#abandon(...this.#open);
+      backlog.endNow();
+      session.numbers.end();
+    } catch (cause) {
+      this.#settings.notify({ kind: "spool", message: "The last entries can't be written to the spool.", cause });
+    }
+  }
+
+  #result(isClosed: boolean): CloseResult {
+    const left = this.#backlog.ready + this.#backlog.coming;
+    let lost = this.#stored ? 0 : left;
+    for (const [reason, count] of this.#losses.counts) if (!reason.startsWith(SET_ASIDE)) lost += count;
+    return { sent: this.#sender.sent, setAside: this.#sender.setAside, lost, kept: this.#stored ? left : 0, isClosed };
+  }
+}
+
+const bounded = (deadline: number): number => (deadline >= 0 ? Math.min(deadline, LONGEST_DEADLINE) : CLOSE_DEADLINE);
+
+/** What the work gives, or null where it takes longer; the process lives on meanwhile. */
+async function within<Result>(work: Promise<Result>, deadline: number): Promise<Result | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), bounded(deadline))));
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,223 @@
+import type { Outcome, RefusedEntry } from "./answer.js";
+import type { Backlog, ReadyEntry } from "./backlog.js";
+import type { CallContent } from "./call.js";
+import type { Loss, Losses } from "./losses.js";
+import type { ReporterSettings } from "./options.js";
+import { Pause } from "./pause.js";
+
+/** What the sender sends, and by what means. */
+export interface SenderParts {
+  readonly settings: Pick<ReporterSettings, "batchSize" | "maxBatchSize" | "maxDelay" | "notify">;
+  readonly backlog: Backlog;
+  readonly losses: Losses;
+  /** One call; it never throws. */
+  readonly call: (content: CallContent) => Promise<Outcome>;
+  /** Whoever keeps losses over a crash forgets these: they are told. */
+  readonly told: (losses: readonly Loss[]) => void;
+}
+
+const RANGES_A_CALL = 500;
+/** A relay takes a megabyte a message, and a character may be three octets. */
+const CHARACTERS_A_CALL = 256 * 1024;
+const FIRST_WAIT = 200;
+const LONGEST_WAIT = 30_000;
+
+/**
+ * Sends what waits, one call at a time: as soon as a batch waits, or the first entry has waited long enough. What comes to
+ * nothing is sent again, after waits that grow to half a minute, for as long as there is room to wait in.
+ */
+export class Sender {
+  /** Entries that stand in the log, as the API has said. */
+  sent = 0;
+  setAside = 0;
+  /** Why the last call came to nothing; null where it didn't. */
+  lastFailure: string | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #isDue = false;
+  #isStopped = false;
+  /** How many wait for all to be sent. */
+  #drains = 0;
+  #wake: () => void = () => undefined;
+  #failures = 0;
+  /** How many entries the next call takes at most. */
+  #limit: number;
+  readonly #pause = new Pause();
+  #whenEmpty: (() => void)[] = [];
+  readonly #running: Promise<void>;
+
+  constructor(private readonly parts: SenderParts) {
+    this.#limit = parts.settings.maxBatchSize;
+    this.#running = this.#run();
+  }
+
+  /** Whether nothing waits, nor will by itself. */
+  get isEmpty(): boolean {
+    const { backlog, losses } = this.parts;
+    return backlog.ready === 0 && backlog.coming === 0 && losses.waiting === 0;
+  }
+
+  /** To be called when something has come to wait. */
+  look(): void {
+    if (this.#isDue) return;
+    const { backlog, losses, settings } = this.parts;
+    const waiting = backlog.ready + losses.waiting;
+    if (backlog.ready >= settings.batchSize || (this.#drains > 0 && waiting > 0)) this.#due();
+    else if (waiting > 0) this.#timer ??= setTimeout(() => this.#due(), settings.maxDelay).unref();
+  }
+
+  /** Sends all at once, without waiting for more, until `relax`; resolves when nothing waits any more. */
+  drain(): Promise<void> {
+    this.#drains += 1;
+    this.#pause.end();
+    if (this.isEmpty) return Promise.resolve();
+    this.look();
+    return new Promise((resolve) => this.#whenEmpty.push(resolve));
+  }
+
+  /** To be called once for each `drain` that is no longer waited for. */
+  relax(): void {
+    this.#drains -= 1;
+  }
+
+  /** Ends it behind the call that is under way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#pause.end();
+    this.#due();
+    await this.#running;
+  }
+
+  #due(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#isDue = true;
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    while (await this.#untilDue()) {
+      this.#isDue = false;
+      if (await this.#attempt()) this.#succeed();
+      else await this.#wait();
+      this.#tellWhenEmpty();
+      this.look();
+    }
+  }
+
+  /** False where it is stopped. */
+  async #untilDue(): Promise<boolean> {
+    if (!this.#isDue) await new Promise<void>((resolve) => (this.#wake = resolve));
+    return !this.#isStopped;
+  }
+
+  #succeed(): void {
+    if (this.#failures > 0) this.parts.settings.notify({ kind: "recovered", message: "Entries are taken again." });
+    this.#failures = 0;
+    this.lastFailure = null;
+  }
+
+  /** Until the next try: exponential, with full jitter. */
+  async #wait(): Promise<void> {
+    const longest = Math.min(FIRST_WAIT * 2 ** Math.min(this.#failures, 20), LONGEST_WAIT);
+    this.#failures += 1;
+    await this.#pause.wait(Math.random() * longest, this.#drains > 0);
+    if (!this.isEmpty) this.#isDue = true;
+  }
+
+  #tellWhenEmpty(): void {
+    if (!this.isEmpty) return;
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
+  }
+
+  /** Whether to go on at once. */
+  async #attempt(): Promise<boolean> {
+    try {
+      return (await this.#tellLosses()) && (await this.#sendEntries());
+    } catch (error) {
+      // A file that can't be read.
+      this.#fail("delayed", "what waits can't be read", error);
+      return false;
+    }
+  }
+
+  async #tellLosses(): Promise<boolean> {
+    const { losses, told, call } = this.parts;
+    const taken = losses.take(RANGES_A_CALL);
+    if (taken.length === 0) return true;
+    const outcome = await call({ losses: taken });
+    if (outcome.kind === "taken") {
+      told(taken);
+      return true;
+    }
+    if (outcome.kind === "refused" && (await this.#isFine({}))) {
+      // They show as missing numbers all the same.
+      this.#fail("refused", `the numbers that were dropped are refused with ${outcome.code}`);
+      told(taken);
+      return true;
+    }
+    losses.putBack(taken);
+    return this.#delay(outcome);
+  }
+
+  async #sendEntries(): Promise<boolean> {
+    const { backlog, call, settings } = this.parts;
+    const entries = await backlog.first(this.#limit, CHARACTERS_A_CALL);
+    const [first] = entries;
+    if (!first) return true;
+    const outcome = await call({ entries });
+    if (outcome.kind === "taken") {
+      this.#limit = Math.min(this.#limit * 2, settings.maxBatchSize);
+      return this.#settle(entries, outcome.refused);
+    }
+    if (outcome.kind === "refused" && entries.length === 1) {
+      // Whether it is the entry or the call: one without entries tells.
+      if (!(await this.#isFine({}))) return this.#delay(outcome);
+      await this.#putAside(first, outcome);
+      return true;
+    }
+    const isTooMuch = outcome.kind === "refused" || (outcome.kind === "delayed" && outcome.isTooMuch);
+    if (isTooMuch) this.#limit = Math.ceil(entries.length / 2);
+    return outcome.kind === "refused" || this.#delay(outcome);
+  }
+
+  async #isFine(content: CallContent): Promise<boolean> {
+    return (await this.parts.call(content)).kind === "taken";
+  }
+
+  async #settle(entries: readonly ReadyEntry[], refused: readonly RefusedEntry[]): Promise<boolean> {
+    const byIndex = new Map(refused.map((it) => [it.index, it]));
+    const taken = entries.filter((_, index) => !byIndex.has(index));
+    this.parts.backlog.settle(taken);
+    this.sent += taken.length;
+    for (const it of refused) {
+      const entry = entries[it.index];
+      if (entry && !it.isTemporary) await this.#putAside(entry, it);
+    }
+    if (taken.length > 0 || refused.some(({ isTemporary }) => !isTemporary)) return true;
+    return this.#fail("delayed", "every entry is to be sent another time");
+  }
+
+  async #putAside(entry: ReadyEntry, { code, message }: Pick<RefusedEntry, "code" | "message">): Promise<void> {
+    const { backlog, losses, settings } = this.parts;
+    const { sequenceNumber, text } = entry;
+    this.setAside += 1;
+    losses.add(`set_aside: ${code}`, sequenceNumber);
+    await backlog.setAside(entry, `refused with ${code}`);
+    const told = `Entry ${String(sequenceNumber)} is refused for good and set aside: ${code} ${message}`;
+    settings.notify({ kind: "set_aside", message: told, sequenceNumber, entry: text });
+  }
+
+  #delay(outcome: Outcome): false {
+    if (outcome.kind === "delayed") return this.#fail("delayed", outcome.why, outcome.cause);
+    const why = outcome.kind === "taken" ? "nothing was asked" : `the call is refused with ${outcome.code}`;
+    return this.#fail("refused", why);
+  }
+
+  #fail(kind: "delayed" | "refused", why: string, cause?: unknown): false {
+    const isNew = this.lastFailure === null || (kind === "refused" && this.lastFailure !== why);
+    this.lastFailure = why;
+    const message = `Entries for the audit log wait, and are sent again: ${why}.`;
+    if (isNew) this.parts.settings.notify({ kind, message, ...(cause !== undefined && { cause }) });
+    return false;
+  }
+}

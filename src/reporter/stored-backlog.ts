@@ -1,0 +1,228 @@
+import { LineSpoolFullError, type LineSpool } from "../disk/line-spool.js";
+import type { Backlog, ReadyEntry } from "./backlog.js";
+import { Fifo } from "./fifo.js";
+import type { Loss, Losses } from "./losses.js";
+import type { StoredNumbers } from "./numbers.js";
+import { Pause } from "./pause.js";
+import { entryToText, type CopiedEntry } from "./report-entry.js";
+import { entryRecord, entryTextOf, lossRecord, openRecord } from "./stored-record.js";
+
+/** An entry's line in the spool. */
+export interface StoredEntry {
+  readonly line: number;
+  readonly sequenceNumber: bigint;
+}
+
+interface Unwritten {
+  readonly sequenceNumber: bigint;
+  /** Null for a number whose entry comes later. */
+  readonly entry: CopiedEntry | null;
+}
+
+export interface StoredBacklogParts {
+  readonly spool: LineSpool;
+  readonly numbers: StoredNumbers;
+  readonly losses: Losses;
+  readonly maxQueued: number;
+  readonly maxCharacters: number;
+  /** Something can be sent now. */
+  readonly onReady: () => void;
+  readonly onTrouble: (error: unknown) => void;
+}
+
+const RECORDS_AT_ONCE = 500;
+const RETRY_WAIT = 200;
+/** What entries leave free for losses. */
+const KEPT_FREE_BYTES = 64 * 1024;
+
+/**
+ * Entries that wait in a spool, and in memory on their way there. Lines are written in the order of the numbers, losses
+ * before what comes behind them, so that behind a crash all numbers are known but those at the end.
+ */
+export class StoredBacklog implements Backlog {
+  readonly #unwritten = new Fifo<Unwritten>();
+  readonly #stored = new Fifo<StoredEntry>();
+  /** The lines of numbers whose entries come later. */
+  readonly #openLines = new Map<bigint, number>();
+  #abandoned: bigint[] = [];
+  #characters = 0;
+  #given: readonly StoredEntry[] = [];
+  #isWriting = false;
+  #isEnded = false;
+  readonly #pause = new Pause();
+  #whenWritten: (() => void)[] = [];
+
+  /** @param found entries of an earlier run, in their order */
+  constructor(
+    private readonly parts: StoredBacklogParts,
+    found: readonly StoredEntry[],
+  ) {
+    for (const entry of found) this.#stored.push(entry);
+  }
+
+  get ready(): number {
+    return this.#stored.length;
+  }
+
+  get coming(): number {
+    return this.#unwritten.length;
+  }
+
+  push(sequenceNumber: bigint, entry: CopiedEntry): boolean {
+    const { maxQueued, maxCharacters } = this.parts;
+    if (this.#unwritten.length >= maxQueued || this.#characters + entry.size > maxCharacters) return false;
+    this.#unwritten.push({ sequenceNumber, entry });
+    this.#characters += entry.size;
+    this.#schedule();
+    return true;
+  }
+
+  open(sequenceNumber: bigint): void {
+    if (this.#unwritten.length >= this.parts.maxQueued) return;
+    this.#unwritten.push({ sequenceNumber, entry: null });
+    this.#schedule();
+  }
+
+  lost(abandoned?: bigint): void {
+    if (abandoned !== undefined) this.#abandoned.push(abandoned);
+    this.#schedule();
+  }
+
+  async first(limit: number, maxCharacters: number): Promise<readonly ReadyEntry[]> {
+    const stored = this.#stored.first(limit);
+    const texts = new Map(
+      (await this.parts.spool.read(stored.map(({ line }) => line))).map((it) => [it.number, it.text]),
+    );
+    const ready: ReadyEntry[] = [];
+    let characters = 0;
+    let given = 0;
+    for (const { line, sequenceNumber } of stored) {
+      const text = texts.get(line);
+      characters += text?.length ?? 0;
+      if (ready.length > 0 && characters > maxCharacters) break;
+      given += 1;
+      // It no longer verifies, and lies aside.
+      if (text === undefined) this.parts.losses.add("damaged", sequenceNumber);
+      else ready.push({ sequenceNumber, text: entryTextOf(text) });
+    }
+    const known = new Set(ready.map(({ sequenceNumber }) => sequenceNumber));
+    this.#stored.removeFirst(given, ({ sequenceNumber }) => known.has(sequenceNumber));
+    this.#given = this.#stored.first(ready.length);
+    return ready;
+  }
+
+  settle(entries: readonly ReadyEntry[]): void {
+    const settled = new Set(entries.map(({ sequenceNumber }) => sequenceNumber));
+    const isLeft = ({ sequenceNumber }: StoredEntry): boolean => !settled.has(sequenceNumber);
+    const gone = this.#given.filter((it) => !isLeft(it));
+    this.#stored.removeFirst(this.#given.length, isLeft);
+    this.#given = this.#given.filter(isLeft);
+    this.parts.spool.done(gone.map(({ line }) => line));
+  }
+
+  /** The loss is on the disk before the entry is gone. */
+  async setAside(entry: ReadyEntry, why: string): Promise<void> {
+    await this.#saveLosses();
+    const line = this.#given.find(({ sequenceNumber }) => sequenceNumber === entry.sequenceNumber)?.line;
+    if (line !== undefined) await this.parts.spool.setAside(line, why).catch(this.parts.onTrouble);
+    this.settle([entry]);
+  }
+
+  /** Losses have been told. */
+  told(losses: readonly Loss[]): void {
+    this.parts.spool.done(losses.flatMap(({ line }) => line ?? []));
+  }
+
+  /** Resolves once all that was taken is on the disk. */
+  written(): Promise<void> {
+    if (this.#isWritten()) return Promise.resolve();
+    this.#schedule();
+    return new Promise((resolve) => this.#whenWritten.push(resolve));
+  }
+
+  /** Takes nothing more. */
+  end(): void {
+    this.#isEnded = true;
+  }
+
+  /** Writes what isn't on the disk yet without giving anything else a turn, and takes nothing more. @throws what the system says */
+  endNow(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    const losses = this.parts.losses.save().map(lossRecord);
+    this.parts.spool.appendNow([...losses, ...this.#unwritten.first(this.coming).map(recordOf)]);
+  }
+
+  #schedule(): void {
+    if (this.#isWriting || this.#isEnded) return;
+    this.#isWriting = true;
+    setImmediate(() => void this.#write());
+  }
+
+  async #write(): Promise<void> {
+    const { onReady, onTrouble } = this.parts;
+    for (let failures = 0; !this.#isWritten() && !this.#isEnded;) {
+      try {
+        await this.#writeSome();
+        failures = 0;
+        onReady();
+      } catch (error) {
+        if (failures++ === 0) onTrouble(error);
+        await this.#pause.wait(RETRY_WAIT * (0.5 + Math.random()), false);
+      }
+    }
+    this.#isWriting = false;
+    for (const resolve of this.#whenWritten.splice(0)) resolve();
+  }
+
+  #isWritten(): boolean {
+    return this.coming === 0 && !this.parts.losses.hasUnsaved;
+  }
+
+  async #writeSome(): Promise<void> {
+    // In this order: whoever is lost below the batch's highest number is so by now.
+    const batch = this.#unwritten.first(RECORDS_AT_ONCE);
+    await this.#saveLosses();
+    const texts = batch.map(recordOf);
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), KEPT_FREE_BYTES);
+    const { spool, losses, numbers } = this.parts;
+    if (!spool.hasRoom(bytes, texts.length)) throw new LineSpoolFullError("The spool is full.");
+    const lines = await spool.append(texts);
+    this.#unwritten.removeFirst(batch.length);
+    batch.forEach(({ sequenceNumber, entry }, at) => {
+      const line = lines[at];
+      if (line === undefined) return;
+      if (entry === null) this.#openLines.set(sequenceNumber, line);
+      else {
+        this.#characters -= entry.size;
+        this.#stored.push({ line, sequenceNumber });
+        this.#forgetOpen(sequenceNumber);
+      }
+    });
+    const highest = batch.reduce((most, { sequenceNumber }) => (sequenceNumber > most ? sequenceNumber : most), -1n);
+    numbers.wrote(this.coming === 0 && losses.isSaved ? numbers.taken : highest + 1n);
+  }
+
+  async #saveLosses(): Promise<void> {
+    const { losses, spool } = this.parts;
+    const abandoned = this.#abandoned.splice(0);
+    const saving = losses.save();
+    let lines: readonly number[] = [];
+    try {
+      if (saving.length > 0) lines = await spool.append(saving.map(lossRecord));
+    } finally {
+      losses.saved(saving, lines);
+    }
+    for (const sequenceNumber of abandoned) this.#forgetOpen(sequenceNumber);
+  }
+
+  #forgetOpen(sequenceNumber: bigint): void {
+    const line = this.#openLines.get(sequenceNumber);
+    if (line === undefined) return;
+    this.#openLines.delete(sequenceNumber);
+    this.parts.spool.done([line]);
+  }
+}
+
+const recordOf = ({ sequenceNumber, entry }: Unwritten): string =>
+  entry === null ? openRecord(sequenceNumber) : entryRecord(entryToText(sequenceNumber, entry));

@@ -231,8 +231,9 @@ export class Reporter {
     const end = performance.now() + bounded(deadline);
     await within(this.#sender.drain(), deadline);
     const isClosed = this.#sender.isEmpty && (await this.#endSession(end));
+    const stopped = this.#sender.stop();
     this.#abort.abort();
-    await this.#sender.stop();
+    await stopped;
     this.#connection.close();
     await this.#endSpool(isClosed, end);
     this.#forgetExit();

@@ -37,6 +37,8 @@ export class Sender {
   #isStopped = false;
   /** How many wait for all to be sent. */
   #drains = 0;
+  /** How many entries are due, whether or not they still make a batch. */
+  #owed = 0;
   #wake: () => void = () => undefined;
   #failures = 0;
   /** How many entries the next call takes at most. */
@@ -97,8 +99,12 @@ export class Sender {
   async #run(): Promise<void> {
     while (await this.#untilDue()) {
       this.#isDue = false;
+      if (this.#owed <= 0) this.#owed = this.parts.backlog.ready;
+      const settled = this.sent + this.setAside;
       if (await this.#attempt()) this.#succeed();
       else await this.#wait();
+      this.#owed -= this.sent + this.setAside - settled;
+      this.#isDue ||= this.#owed > 0 && this.parts.backlog.ready > 0;
       this.#tellWhenEmpty();
       this.look();
     }
@@ -217,7 +223,7 @@ export class Sender {
     const isNew = this.lastFailure === null || (kind === "refused" && this.lastFailure !== why);
     this.lastFailure = why;
     const message = `Entries for the audit log wait, and are sent again: ${why}.`;
-    if (isNew) this.parts.settings.notify({ kind, message, ...(cause !== undefined && { cause }) });
+    if (isNew && !this.#isStopped) this.parts.settings.notify({ kind, message, ...(cause !== undefined && { cause }) });
     return false;
   }
 }

@@ -1,0 +1,55 @@
+import { createReporter, type ReporterOptions } from "../../src/reporter/index.js";
+
+/** What the process is told to do, as JSON in its only argument. */
+export interface ReportingTask {
+  readonly options: ReporterOptions;
+  /** How many entries it reports; without a bound where it isn't given. */
+  readonly count?: number;
+  /** In milliseconds, between bursts of twenty. */
+  readonly every?: number;
+  /** What it does behind the last: nothing more, `process.exit`, throw, wait for a signal, or look after SIGTERM itself. */
+  readonly then?: "end" | "exit" | "throw" | "wait" | "listen";
+}
+
+const { options, count = Infinity, every = 1, then = "end" } = JSON.parse(process.argv[2] ?? "") as ReportingTask;
+const reporter = await createReporter({
+  ...options,
+  onNotice: ({ kind, message }) => process.stderr.write(`${kind}: ${message}\n`),
+});
+
+function reportOne(place: number): void {
+  const number = reporter.report({
+    resourceType: "http_request",
+    action: "REQUEST",
+    outcome: "SUCCESS",
+    fields: { method: "GET", url: `https://example.com/${String(place)}` },
+  });
+  process.stdout.write(`${String(number)}\n`);
+}
+
+for (let place = 0; place < count; place++) {
+  reportOne(place);
+  if (place % 20 === 19) await new Promise((resolve) => setTimeout(resolve, every));
+}
+process.stdout.write("done\n");
+switch (then) {
+  case "exit":
+    process.exit(3);
+  // eslint-disable-next-line no-fallthrough -- nothing comes behind an exit
+  case "throw":
+    throw new Error("as planned");
+  case "wait":
+    setInterval(() => undefined, 1_000);
+    break;
+  case "listen":
+    process.on("SIGTERM", () => {
+      reportOne(-1);
+      void reporter.close().then(({ sent, isClosed }) => {
+        process.stdout.write(`closed ${String(sent)} ${String(isClosed)}\n`);
+        process.exit(0);
+      });
+    });
+    setInterval(() => undefined, 1_000);
+    break;
+  case "end":
+}

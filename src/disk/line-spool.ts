@@ -75,6 +75,7 @@ export class LineSpool {
   #taken: readonly Waiting[] = [];
   #takenBytes = 0;
   #isClosed = false;
+  #isReleased = false;
   /** Whatever touches the files goes one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -216,8 +217,9 @@ export class LineSpool {
 
   /** Takes nothing from now on; what was taken is on the disk. */
   async close(): Promise<void> {
-    if (this.#isClosed) return;
     this.#isClosed = true;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
     await this.#exclusively(async () => {
       for (const segment of this.#segments) await segment.close();
     });

@@ -25,6 +25,8 @@ const OTHER = "other";
 export class Losses {
   #waiting: WaitingLoss[] = [];
   readonly #counts = new Map<string, number>();
+  /** How many of those that wait a spool keeps. */
+  #saved = 0;
 
   /** @param isKept whether a spool keeps them: then they are told only once it does */
   constructor(private readonly isKept: boolean) {}
@@ -37,6 +39,11 @@ export class Losses {
   /** How many ranges wait to be told. */
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** How many of them can be told now. */
+  get ready(): number {
+    return this.isKept ? this.#saved : this.#waiting.length;
   }
 
   /** Whether some are still to be kept by a spool. */
@@ -61,6 +68,7 @@ export class Losses {
 
   /** Adds what a spool has kept since an earlier run, which has counted it. */
   restore(loss: Loss): void {
+    if (this.#waiting.length < MAX_RANGES) this.#countSaved([loss], 1);
     this.#keep({ ...loss, isSaving: false });
   }
 
@@ -68,12 +76,14 @@ export class Losses {
   take(limit: number): readonly Loss[] {
     const taken = this.#waiting.filter(({ line }) => line !== null || !this.isKept).slice(0, limit);
     const gone = new Set(taken);
+    this.#countSaved(taken, -1);
     this.#waiting = this.#waiting.filter((loss) => !gone.has(loss));
     return taken;
   }
 
   /** @param taken what `take` gave */
   putBack(taken: readonly Loss[]): void {
+    this.#countSaved(taken, 1);
     this.#waiting.unshift(...taken.map((loss) => ({ ...loss, isSaving: false })));
   }
 
@@ -92,7 +102,12 @@ export class Losses {
       if (line === undefined) continue;
       loss.line = line;
       loss.isSaving = false;
+      if (line !== null) this.#saved += 1;
     }
+  }
+
+  #countSaved(losses: readonly Loss[], sign: 1 | -1): void {
+    this.#saved += sign * losses.filter(({ line }) => line !== null).length;
   }
 
   #count(reason: string, count: number): string {

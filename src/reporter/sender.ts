@@ -62,7 +62,7 @@ export class Sender {
   look(): void {
     if (this.#isDue) return;
     const { backlog, losses, settings } = this.parts;
-    const waiting = backlog.ready + losses.waiting;
+    const waiting = backlog.ready + losses.ready;
     if (backlog.ready >= settings.batchSize || (this.#drains > 0 && waiting > 0)) this.#due();
     else if (waiting > 0) this.#timer ??= setTimeout(() => this.#due(), settings.maxDelay).unref();
   }

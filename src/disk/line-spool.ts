@@ -359,7 +359,10 @@ export class LineSpool {
 
   #blank(segment: Segment, text: Pick<LinePlace, "offset" | "length">): void {
     if (this.#isClosed) return;
+    const { cuts } = segment;
     this.#exclusively(async () => {
+      // Once it was cut, another line may stand there.
+      if (segment.cuts !== cuts) return;
       if (this.#segments.includes(segment) && segment.waiting > 0) await segment.blank([text]);
     }).catch((error: unknown) => this.options.onTrouble?.(error));
   }

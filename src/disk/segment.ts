@@ -32,6 +32,7 @@ export class Segment {
   /** Lines that wait; the owner counts them. */
   waiting = 0;
   #end: number;
+  #cuts = 0;
 
   private constructor(
     readonly path: string,
@@ -83,6 +84,11 @@ export class Segment {
   /** Where the next line goes. */
   get end(): number {
     return this.#end;
+  }
+
+  /** How often it was cut: a place holds until the next time. */
+  get cuts(): number {
+    return this.#cuts;
   }
 
   get isEmpty(): boolean {
@@ -144,6 +150,7 @@ export class Segment {
     if (this.isEmpty) return;
     ftruncateSync(this.handle.fd, this.headerBytes);
     this.#end = this.headerBytes;
+    this.#cuts += 1;
   }
 
   async remove(): Promise<void> {

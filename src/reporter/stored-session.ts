@@ -45,7 +45,7 @@ export async function openStoredSession(
     throw asSpoolError(folder, cause);
   });
   try {
-    return await continueSession(spool, source, onTrouble);
+    return await continueSession(spool, { source, notify }, onTrouble);
   } catch (cause) {
     await spool.close();
     throw asSpoolError(folder, cause);
@@ -54,7 +54,7 @@ export async function openStoredSession(
 
 async function continueSession(
   spool: LineSpool,
-  source: ReporterSettings["source"],
+  { source, notify }: Pick<ReporterSettings, "source" | "notify">,
   onTrouble: (error: unknown) => void,
 ): Promise<StoredSession> {
   const [file, bootId] = await Promise.all([SessionFile.open(spool.folder), readBootId()]);
@@ -68,7 +68,11 @@ async function continueSession(
     reserved: reservedBehind(first),
     written: left?.written ?? 0n,
   };
-  const { entries, losses, orphans } = await recover(spool, left !== null, state.written, first);
+  const { entries, losses, orphans, unsent } = await recover(spool, left !== null, state.written, first);
+  if (unsent > 0) {
+    const message = `Entries of an earlier run whose session can't be read lie in ${spool.setAsideFile}: look at them.`;
+    notify({ kind: "spool", message });
+  }
   // What the earlier run lost is on the disk before anything says that its numbers are told of.
   const saving = losses.save();
   const lines = await spool.append(saving.map(lossRecord));
@@ -85,6 +89,8 @@ interface Recovered {
   readonly losses: Losses;
   /** Lines of numbers that nobody will report any more. */
   readonly orphans: readonly number[];
+  /** How many lines can't be sent, and lie aside. */
+  readonly unsent: number;
 }
 
 /** Reads what waits, and finds the numbers that no line tells of. Without a session no line can be sent: it is set aside. */
@@ -93,10 +99,13 @@ async function recover(spool: LineSpool, hasSession: boolean, written: bigint, f
   const opens = new Map<bigint, number>();
   const losses = new Losses(true);
   const known: Pick<Loss, "first" | "last">[] = [];
+  let unsent = 0;
   for await (const { number: line, text } of spool.pending()) {
     const record = hasSession ? readRecord(text) : null;
-    if (record === null) await spool.setAside(line, hasSession ? "can't be read" : "belongs to no session");
-    else if (record.kind === "lost") {
+    if (record === null) {
+      await spool.setAside(line, hasSession ? "can't be read" : "belongs to no session");
+      unsent += 1;
+    } else if (record.kind === "lost") {
       losses.restore({ ...record.loss, line });
       known.push(record.loss);
     } else {
@@ -113,7 +122,7 @@ async function recover(spool: LineSpool, hasSession: boolean, written: bigint, f
     if (!entries.has(sequenceNumber)) losses.add(CRASH, sequenceNumber);
   }
   for (const gap of gapsOf(known, written, first)) losses.add(CRASH, gap.first, gap.last);
-  return { entries: [...entries.values()], losses, orphans: [...opens.values()] };
+  return { entries: [...entries.values()], losses, orphans: [...opens.values()], unsent };
 }
 
 /** The numbers from `begin` below `end` that none of the ranges holds. */

@@ -7,12 +7,26 @@ export class TokenError extends Error {
 }
 
 const MAX_TOKEN_BYTES = 16 * 1024;
+const TOKEN_TIMEOUT = 10_000;
 
 /** Gives the token for a call, each time anew. Null where none is set. */
 export function tokenOf({ token, tokenFile }: ReporterOptions): ReporterSettings["token"] {
   if (tokenFile !== undefined) return async () => checked(await readToken(tokenFile));
   if (token === undefined) return () => null;
-  return async () => checked(typeof token === "string" ? token : await token());
+  return async () => checked(typeof token === "string" ? token : await inTime(Promise.resolve(token())));
+}
+
+/** Whoever gives tokens may never do so. */
+async function inTime(token: Promise<string>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TokenError("The token didn't come in time.")), TOKEN_TIMEOUT).unref();
+  });
+  try {
+    return await Promise.race([token, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function readToken(path: string): Promise<string> {

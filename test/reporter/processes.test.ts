@@ -46,7 +46,7 @@ const spooled = (more: Partial<ReporterOptions> = {}): ReporterOptions =>
 function start(task: ReportingTask): Child {
   const child = spawn(process.execPath, [program, JSON.stringify(task)], { stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);
-  const ended = once(child, "close").then(([code, signal]) => ({ code, signal }) as Awaited<Child["ended"]>);
+  const ended = once(child, "close").then(([code, signal]) => ({ code, signal }));
   const told: Child = { process: child, numbers: [], said: [], stderr: "", ended };
   let rest = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

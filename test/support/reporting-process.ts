@@ -35,7 +35,6 @@ process.stdout.write("done\n");
 switch (then) {
   case "exit":
     process.exit(3);
-  // eslint-disable-next-line no-fallthrough -- nothing comes behind an exit
   case "throw":
     throw new Error("as planned");
   case "wait":

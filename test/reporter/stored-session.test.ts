@@ -1,0 +1,150 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createReporter, type Notice, type Reporter } from "../../src/reporter/index.js";
+import { readBootId, SessionFile, type SessionState } from "../../src/reporter/session-file.js";
+import { uuidV7 } from "../../src/reporter/uuid-v7.js";
+import { startReportApi, type ReportApi } from "../support/report-api.js";
+import { until } from "../support/until.js";
+
+const large = 9_007_199_254_740_993n;
+const source = { program: "gateway", version: "1", host: "edge-1" };
+const entry = { resourceType: "http_request", action: "REQUEST", outcome: "SUCCESS" } as const;
+
+let api: ReportApi;
+let folder: string;
+let notices: Notice[];
+beforeEach(async () => {
+  api = await startReportApi();
+  folder = join(mkdtempSync(join(tmpdir(), "auditql-session-")), "spool");
+  notices = [];
+  await mkdir(folder);
+});
+afterEach(async () => {
+  await api.close();
+  rmSync(join(folder, ".."), { recursive: true });
+});
+
+const open = (): Promise<Reporter> =>
+  createReporter({
+    url: api.url,
+    source,
+    spool: { folder },
+    handleExit: false,
+    onNotice: (notice) => void notices.push(notice),
+  });
+
+/** Leaves what a killed process has left. */
+async function leave(state: Partial<SessionState>): Promise<SessionState> {
+  const numbers = { taken: large, reserved: large + 4_096n, written: large };
+  const left = { sessionId: uuidV7(), source, bootId: await readBootId(), ...numbers, ...state };
+  const file = await SessionFile.open(folder);
+  file.write(left);
+  await file.close();
+  return left;
+}
+
+describe("a session that a killed process has left", () => {
+  it("goes on with numbers of 64 bits, to the last digit", async () => {
+    const { sessionId } = await leave({});
+    const reporter = await open();
+    expect(reporter.sessionId).toBe(sessionId);
+    expect([reporter.report(entry), reporter.report(entry)]).toEqual([large, large + 1n]);
+    expect(await reporter.close()).toMatchObject({ sent: 2, isClosed: true });
+    expect(api.calls.flatMap(({ entries }) => entries.map(({ sequenceNumber }) => sequenceNumber))).toEqual([
+      "9007199254740993",
+      "9007199254740994",
+    ]);
+    expect(api.calls.at(-1)?.taken).toBe("9007199254740995");
+  });
+
+  it("has the numbers listed as lost of which no line tells", async () => {
+    await leave({ written: large - 3n });
+    const reporter = await open();
+    expect(await reporter.close()).toEqual({ sent: 0, setAside: 0, lost: 3, kept: 0, isClosed: true });
+    expect(api.calls.flatMap(({ dropped }) => dropped ?? [])).toEqual([
+      { reason: "crash", sequenceNumbers: [["9007199254740990", "9007199254740992"]] },
+    ]);
+  });
+
+  it("passes over all that was kept free where the machine has been started since", async () => {
+    await leave({ bootId: "another" });
+    const reporter = await open();
+    expect(reporter.report(entry)).toBe(large + 4_096n);
+    expect(await reporter.close()).toMatchObject({ sent: 1, lost: 4_096, isClosed: true });
+  });
+
+  it("is known by the state before where the last one was torn", async () => {
+    const { sessionId } = await leave({});
+    const file = await SessionFile.open(folder);
+    file.write({ ...(file.found ?? (await leave({}))), taken: large + 16n });
+    await file.close();
+    const path = join(folder, "session");
+    const octets = readFileSync(path);
+    // The second slot comes first.
+    octets.fill(0, 100, 4_096);
+    writeFileSync(path, octets);
+    const reporter = await open();
+    expect(reporter.sessionId).toBe(sessionId);
+    expect(reporter.report(entry)).toBe(large);
+    await reporter.close();
+  });
+
+  it("that can't be read any more has its lines set aside, and another begins", async () => {
+    const first = await open();
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    first.report(entry);
+    await first.close({ deadline: 0 });
+    writeFileSync(join(folder, "session"), "nothing");
+    api.answer = () => null;
+    const second = await open();
+    expect(second.sessionId).not.toBe(first.sessionId);
+    expect(second.report(entry)).toBe(0n);
+    expect(await second.close()).toMatchObject({ sent: 1, isClosed: true });
+    expect(readFileSync(join(folder, "set-aside.jsonl"), "utf8")).toContain('"why":"belongs to no session"');
+    expect(notices.map(({ kind, message }) => [kind, message]).at(-1)).toEqual([
+      "spool",
+      `Entries of an earlier run whose session can't be read lie in ${join(folder, "set-aside.jsonl")}: look at them.`,
+    ]);
+  });
+});
+
+describe("a spool that is full", () => {
+  it("leaves entries in memory, drops what comes beyond, and tells of it once there is room", async () => {
+    const reporter = await createReporter({
+      url: api.url,
+      source,
+      spool: { folder, maxBytes: 256 * 1024 },
+      maxQueued: 20,
+      handleExit: false,
+      onNotice: (notice) => void notices.push(notice),
+    });
+    let isUp = false;
+    api.answer = () => (isUp ? null : { status: 503, code: "UNAVAILABLE" });
+    const reportSome = (): void => {
+      for (let place = 0; place < 10; place++) {
+        reporter.report({ ...entry, fields: { url: `https://example.com/${"x".repeat(1_000)}` } });
+      }
+    };
+    await until(
+      () => {
+        reportSome();
+        return notices.some(({ kind }) => kind === "spool");
+      },
+      { what: "the spool is full", interval: 5 },
+    );
+    for (let time = 0; time < 4; time++) reportSome();
+    const { taken } = reporter.stats();
+    isUp = true;
+    const { sent, lost, isClosed } = await reporter.close();
+    expect([BigInt(sent + lost), isClosed]).toEqual([taken, true]);
+    expect(sent).toBeGreaterThan(100);
+    expect(lost).toBeGreaterThan(10);
+    const { entries, dropped } = api.session();
+    expect(entries.size).toBe(sent);
+    expect(new Set([...entries.keys(), ...dropped.keys()]).size).toBe(Number(taken));
+    expect(new Set(dropped.values())).toEqual(new Set(["overflow"]));
+  });
+});

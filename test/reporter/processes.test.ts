@@ -141,8 +141,9 @@ describe("a process with a spool", () => {
     api.answer = (_, count) =>
       count % 7 === 0 ? "cut" : count % 11 === 0 ? { status: 503, code: "UNAVAILABLE" } : null;
     const taken: string[] = [];
+    const correlated = { maxDelay: 50, correlation: { targets: [{ host: "*" }] } };
     for (let run = 0; run < 6; run++) {
-      const child = start({ options: spooled({ maxDelay: 50 }), every: run % 3 });
+      const child = start({ options: spooled(correlated), every: run % 3 });
       const wanted = 150 + 97 * run;
       await until(() => child.numbers.length >= wanted, { what: "it has reported some", interval: 1 });
       child.process.kill("SIGKILL");

@@ -17,18 +17,28 @@ const reporter = await createReporter({
   onNotice: ({ kind, message }) => process.stderr.write(`${kind}: ${message}\n`),
 });
 
-function reportOne(place: number): void {
+function reportOne(place: number, sequenceNumber?: string): void {
   const number = reporter.report({
     resourceType: "http_request",
     action: "REQUEST",
     outcome: "SUCCESS",
     fields: { method: "GET", url: `https://example.com/${String(place)}` },
+    ...(sequenceNumber !== undefined && { sequenceNumber }),
   });
-  process.stdout.write(`${String(number)}\n`);
+  if (sequenceNumber === undefined) process.stdout.write(`${String(number)}\n`);
+}
+
+/** Takes the number of a request that is reported once others have been. */
+function openOne(place: number): void {
+  const { "X-Audit-Sequence-Number": number } = reporter.correlationHeaders("https://example.com/");
+  if (number === undefined) return;
+  process.stdout.write(`${number}\n`);
+  setTimeout(() => reportOne(place, number), place % 30);
 }
 
 for (let place = 0; place < count; place++) {
   reportOne(place);
+  if (place % 7 === 6) openOne(place);
   if (place % 20 === 19) await new Promise((resolve) => setTimeout(resolve, every));
 }
 process.stdout.write("done\n");

@@ -45,7 +45,11 @@ export function outcomeOf({ status, text }: HttpAnswer, entries: number): Outcom
   if (status === 413 || refusing.has(code))
     return { kind: "refused", code: status === 413 ? "TOO_LARGE" : code, message };
   if (code !== UNKNOWN) {
-    return { kind: "delayed", why: `the answer was ${code}`, isTooMuch: code === "LIMIT_EXCEEDED" };
+    return {
+      kind: "delayed",
+      why: `the answer was ${code}`,
+      isTooMuch: code === "LIMIT_EXCEEDED" || code === "TIMEOUT",
+    };
   }
   if (status === 401 || status === 403) return { kind: "unwelcome", code: `HTTP ${status}` };
   if (refusingStatus.has(status)) return { kind: "refused", code: `HTTP_${status}`, message };

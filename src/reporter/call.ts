@@ -37,7 +37,7 @@ export async function makeCall(
     return outcomeOf(answer, entries.length);
   } catch (cause) {
     const why = cause instanceof CallError ? cause.message : "the token can't be had";
-    return { kind: "delayed", why, isTooMuch: false, cause };
+    return { kind: "delayed", why, isTooMuch: cause instanceof CallError && cause.isTimeout, cause };
   }
 }
 

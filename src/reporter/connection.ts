@@ -10,6 +10,15 @@ export interface HttpAnswer {
 /** A call that got no answer, or none that can be read. */
 export class CallError extends Error {
   override readonly name = "CallError";
+
+  constructor(
+    message: string,
+    options?: ErrorOptions,
+    /** Whether the other side was too slow, as it is with too many entries. */
+    readonly isTimeout = false,
+  ) {
+    super(message, options);
+  }
 }
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -45,7 +54,7 @@ export class Connection {
     });
     return new Promise<HttpAnswer>((resolve, reject) => {
       const timer = setTimeout(() => {
-        request.destroy(new CallError(`there was no answer within ${this.timeout} ms`));
+        request.destroy(new CallError(`there was no answer within ${this.timeout} ms`, {}, true));
       }, this.timeout).unref();
       const fail = (cause: Error): void => {
         clearTimeout(timer);

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   createReporter,
   ReporterConfigurationError,
@@ -159,24 +159,43 @@ describe("a reporter", () => {
   });
 });
 
+describe("a clock that jumps", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it("changes what entries claim, and neither numbers nor waits", async () => {
+    const reporter = await make({ maxDelay: 50 });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.UTC(2031, 0, 1) });
+    reporter.report(entry());
+    vi.setSystemTime(Date.UTC(2001, 0, 1));
+    reporter.report(entry());
+    await until(() => reporter.stats().sent === 2, { what: "the entries are taken" });
+    expect(api.calls[0]?.entries.map(({ sequenceNumber, claimedAt }) => [sequenceNumber, claimedAt])).toEqual([
+      ["0", "2031-01-01T00:00:00.000Z"],
+      ["1", "2001-01-01T00:00:00.000Z"],
+    ]);
+  });
+});
+
 describe("a call that comes to nothing", () => {
   it.each([
-    ["503", { status: 503, code: "UNAVAILABLE" }],
-    ["INTERNAL", { code: "INTERNAL" }],
-    ["what isn't JSON", { body: "<html>" }],
+    ["503", { status: 503, code: "UNAVAILABLE" }, 3],
+    ["INTERNAL", { code: "INTERNAL" }, 3],
+    ["what isn't JSON", { body: "<html>" }, 3],
     [
       "an answer about other entries",
       { body: '{"data":{"reportAuditEntries":{"accepted":1,"repeated":0,"refused":[]}}}' },
+      3,
     ],
-    ["an answer that never comes", "stall"],
-    ["a cut behind the commit", "cut"],
-  ] as const)("is made again after %s, and nothing is lost or twice", async (_, answer) => {
+    ["an answer that never comes", "stall", 5],
+    ["a cut behind the commit", "cut", 3],
+  ] as const)("is made again after %s, and nothing is lost or twice", async (_, answer, calls) => {
     const reporter = await make({ callTimeout: 200 });
     api.answer = (_call, count) => (count <= 2 ? answer : null);
     report(reporter, 10);
     await until(() => reporter.stats().sent === 10, { what: "the entries are taken" });
     expect([...api.session().entries.keys()]).toEqual(range(10));
-    expect(api.calls).toHaveLength(3);
+    // Behind a time that was too short, there are fewer entries a call.
+    expect(api.calls).toHaveLength(calls);
     expect(kinds()).toEqual(["delayed", "recovered"]);
     expect(reporter.stats()).toMatchObject({ waiting: 0, setAside: 0, lost: {}, lastFailure: null });
   });
@@ -205,9 +224,13 @@ describe("a call that comes to nothing", () => {
     mute.close();
   });
 
-  it("has fewer entries where there were too many", async () => {
-    const reporter = await make();
-    api.answer = ({ entries }) => (entries.length > 3 ? { code: "LIMIT_EXCEEDED" } : null);
+  it.each([
+    ["too many", { code: "LIMIT_EXCEEDED" }],
+    ["too many for the time", { code: "TIMEOUT" }],
+    ["too many for any answer", "stall"],
+  ] as const)("has fewer entries where there were %s", async (_, answer) => {
+    const reporter = await make({ callTimeout: 100 });
+    api.answer = ({ entries }) => (entries.length > 3 ? answer : null);
     report(reporter, 10);
     await until(() => reporter.stats().sent === 10, { what: "the entries are taken" });
     expect(reporter.stats().setAside).toBe(0);

@@ -1,4 +1,4 @@
-import { createReporter, type ReporterOptions } from "../../src/reporter/index.js";
+import { createReporter, type ReporterOptions } from "auditql/reporter";
 
 /** What the process is told to do, as JSON in its only argument. */
 export interface ReportingTask {

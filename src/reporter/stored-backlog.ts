@@ -135,7 +135,7 @@ export class StoredBacklog implements Backlog {
 
   /** Resolves once all that was taken is on the disk. */
   written(): Promise<void> {
-    if (this.#isWritten()) return Promise.resolve();
+    if (this.coming === 0 && this.parts.losses.isSaved) return Promise.resolve();
     this.#schedule();
     return new Promise((resolve) => this.#whenWritten.push(resolve));
   }

@@ -99,6 +99,7 @@ async function recover(spool: LineSpool, hasSession: boolean, written: bigint, f
   const opens = new Map<bigint, number>();
   const losses = new Losses(true);
   const known: Pick<Loss, "first" | "last">[] = [];
+  const lost: Pick<Loss, "first" | "last">[] = [];
   let unsent = 0;
   for await (const { number: line, text } of spool.pending()) {
     const record = hasSession ? readRecord(text) : null;
@@ -108,6 +109,7 @@ async function recover(spool: LineSpool, hasSession: boolean, written: bigint, f
     } else if (record.kind === "lost") {
       losses.restore({ ...record.loss, line });
       known.push(record.loss);
+      lost.push(record.loss);
     } else {
       const { sequenceNumber } = record;
       known.push({ first: sequenceNumber, last: sequenceNumber });
@@ -118,9 +120,9 @@ async function recover(spool: LineSpool, hasSession: boolean, written: bigint, f
       else opens.set(sequenceNumber, line);
     }
   }
-  for (const sequenceNumber of opens.keys()) {
-    if (!entries.has(sequenceNumber)) losses.add(CRASH, sequenceNumber);
-  }
+  // A crash may have left the line of a number whose entry, or loss, is there by now.
+  const openNumbers = [...opens.keys()].filter((number) => !entries.has(number));
+  for (const number of uncovered(openNumbers, lost)) losses.add(CRASH, number);
   for (const gap of gapsOf(known, written, first)) losses.add(CRASH, gap.first, gap.last);
   return { entries: [...entries.values()], losses, orphans: [...opens.values()], unsent };
 }
@@ -133,7 +135,7 @@ function gapsOf(
 ): Pick<Loss, "first" | "last">[] {
   const gaps: Pick<Loss, "first" | "last">[] = [];
   let next = begin;
-  const sorted = ranges.toSorted((left, right) => (left.first < right.first ? -1 : left.first > right.first ? 1 : 0));
+  const sorted = ranges.toSorted(byFirst);
   for (const { first, last } of sorted) {
     if (first > next) gaps.push({ first: next, last: first - 1n });
     if (last >= next) next = last + 1n;
@@ -141,6 +143,22 @@ function gapsOf(
   if (next < end) gaps.push({ first: next, last: end - 1n });
   return gaps;
 }
+
+/** The numbers that none of the ranges holds. */
+function uncovered(numbers: readonly bigint[], ranges: readonly Pick<Loss, "first" | "last">[]): bigint[] {
+  const sorted = ranges.toSorted(byFirst);
+  let at = 0;
+  let reach = -1n;
+  return numbers.toSorted(ascending).filter((number) => {
+    for (let range = sorted[at]; range && range.first <= number; range = sorted[++at]) {
+      if (range.last > reach) reach = range.last;
+    }
+    return number > reach;
+  });
+}
+
+const ascending = (left: bigint, right: bigint): number => (left < right ? -1 : left > right ? 1 : 0);
+const byFirst = (left: Pick<Loss, "first">, right: Pick<Loss, "first">): number => ascending(left.first, right.first);
 
 function asSpoolError(folder: string, cause: unknown): ReporterSpoolError {
   if (cause instanceof LineSpoolInUseError) return new ReporterSpoolError(cause.message, { cause });

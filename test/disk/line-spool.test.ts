@@ -81,8 +81,8 @@ describe("a spool of lines", () => {
     const spool = await openSpool();
     await spool.append(lines(1, 6));
     spool.done([1, 2, 5, 5]);
-    // Behind what frees the lines.
     await spool.append([line(7)]);
+    await until(() => !/"place":[125]\b/.test(readFileSync(path(), "utf8")), { what: "they are blanked" });
     expect(await pending(spool)).toEqual([line(3), line(4), line(6), line(7)]);
     expect(await pending(await afterKill())).toEqual([line(3), line(4), line(6), line(7)]);
     expect(told).toEqual([]);

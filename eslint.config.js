@@ -61,6 +61,7 @@ export default defineConfig(
       "http",
       "log",
       "provision",
+      "relay",
       "reporter",
     ].map((folder) => `src/${folder}/**`),
   },
@@ -83,6 +84,12 @@ export default defineConfig(
   ]),
   imports(["src/disk/**"], ["^(?!node:|\\./)", "Files on a disk need Node alone."]),
   imports(["src/reporter/**"], ["^(?!node:|\\./|\\.\\./disk/)", "The reporter needs Node alone, and src/disk."]),
+  imports(
+    ["src/relay/**"],
+    typeGraphql,
+    ["^\\.\\./(?!disk/|reporter/|unix-socket\\.js)", "The relay runs where the API doesn't, and needs nothing of it."],
+    ["^(typeorm|pg|graphql|express|@apollo/.*)$", "The relay runs where the API doesn't, and needs nothing of it."],
+  ),
   imports(["src/audit/entry.ts"], [".", "The terms import nothing."]),
   imports(["src/config.ts"], ["^\\.{1,2}/(?!config/)", "The configuration imports nothing of the project."]),
   {

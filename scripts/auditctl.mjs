@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+import { orExit, prepare } from "./prepare.mjs";
+
+await orExit(prepare);
+// In this very process, so that a signal reaches the command.
+await import("../dist/src/cli/auditctl.js");

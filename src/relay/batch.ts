@@ -1,0 +1,123 @@
+/** Which program runs the session that entries come from. */
+export interface Source {
+  readonly program: string;
+  readonly version: string;
+  readonly host: string;
+}
+
+/** Numbers that will never come: each range with its first and its last. */
+export interface DroppedNumbers {
+  readonly reason: string;
+  readonly sequenceNumbers: readonly (readonly [first: string | number, last: string | number])[];
+}
+
+/** What one call of a reporter brings; `ReportAuditEntriesInput` as JSON. What stands in an entry is the API's to judge. */
+export interface Batch {
+  readonly sessionId: string;
+  readonly source: Source;
+  readonly entries: readonly unknown[];
+  readonly dropped: readonly DroppedNumbers[];
+  /** 64 bits: as the reporter wrote it, text or a number. Null where it doesn't say. */
+  readonly taken: string | number | null;
+  readonly close: boolean;
+}
+
+/** A batch can't be taken as it stands; the message says what is wrong with it and holds nothing of it. */
+export class BatchError extends Error {
+  override readonly name = "BatchError";
+
+  constructor(
+    message: string,
+    readonly code: "BAD_USER_INPUT" | "LIMIT_EXCEEDED" = "BAD_USER_INPUT",
+  ) {
+    super(message);
+  }
+}
+
+/** A call's most entries, to the relay and from it. */
+export const MOST_ENTRIES = 1_000;
+const MOST_DROPPED = 1_000;
+const LONGEST_NAME = 200;
+const known = new Set(["sessionId", "source", "entries", "dropped", "taken", "close"]);
+
+/**
+ * Checks the form of a GraphQL request's body, its `variables.input` alone: what isn't in it decides nothing.
+ *
+ * @throws BatchError
+ */
+export function batchFromBody(body: unknown): Batch {
+  const input = member(member(body, "variables"), "input");
+  if (!isObject(input))
+    throw new BatchError("The body has no variables.input: send reportAuditEntries with a variable.");
+  const strange = Object.keys(input).find((key) => !known.has(key));
+  // Dropping what a newer reporter says would be a silent loss.
+  if (strange !== undefined)
+    throw new BatchError("The input has a field that this relay doesn't know: update the relay.");
+  const { sessionId, entries, dropped, taken, close } = input;
+  if (typeof sessionId !== "string" || !uuid.test(sessionId)) throw new BatchError("sessionId has to be a UUID.");
+  if (!Array.isArray(entries)) throw new BatchError("entries has to be a list.");
+  if (entries.length > MOST_ENTRIES)
+    throw new BatchError(`A call takes ${MOST_ENTRIES} entries at most: send them in several.`, "LIMIT_EXCEEDED");
+  return {
+    sessionId: sessionId.toLowerCase(),
+    source: sourceOf(input["source"]),
+    entries: entries as readonly unknown[],
+    dropped: droppedOf(dropped),
+    taken: takenOf(taken),
+    close: closeOf(close),
+  };
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+function sourceOf(value: unknown): Source {
+  const [program, version, host] = ["program", "version", "host"].map((name) => {
+    const text = member(value, name);
+    if (typeof text === "string" && text.length >= 1 && text.length <= LONGEST_NAME) return text;
+    throw new BatchError(`source.${name} has to be text of 1 to ${LONGEST_NAME} characters.`);
+  });
+  return { program: program ?? "", version: version ?? "", host: host ?? "" };
+}
+
+function droppedOf(value: unknown): readonly DroppedNumbers[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value) || !value.every(isDropped))
+    throw new BatchError("dropped has to be a list of { reason, sequenceNumbers: [[first, last]] }.");
+  if (value.length > MOST_DROPPED)
+    throw new BatchError(
+      `dropped takes ${MOST_DROPPED} members at most: send them in several calls.`,
+      "LIMIT_EXCEEDED",
+    );
+  return value;
+}
+
+function isDropped(value: unknown): value is DroppedNumbers {
+  const ranges = member(value, "sequenceNumbers");
+  return (
+    typeof member(value, "reason") === "string" &&
+    Array.isArray(ranges) &&
+    ranges.every((range) => Array.isArray(range) && range.length === 2 && range.every(isNumber))
+  );
+}
+
+function takenOf(value: unknown): string | number | null {
+  if (value === undefined || value === null) return null;
+  if (isNumber(value)) return value;
+  throw new BatchError("taken has to be a whole number from 0 on, as text where it is beyond 2^53.");
+}
+
+function closeOf(value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  if (typeof value === "boolean") return value;
+  throw new BatchError("close has to be true or false.");
+}
+
+/** A number as text, or one that JSON's numbers hold exactly. */
+export const isNumber = (value: unknown): value is string | number =>
+  typeof value === "string" ? /^\d{1,19}$/.test(value) : Number.isSafeInteger(value) && Number(value) >= 0;
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+export const member = (value: unknown, name: string): unknown =>
+  isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;

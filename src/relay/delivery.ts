@@ -1,0 +1,183 @@
+import { backoff, pause } from "./backoff.js";
+import { isNumber, member, type Batch, type DroppedNumbers } from "./batch.js";
+import type { RelayLog } from "./log.js";
+import type { RelayMetrics } from "./metrics.js";
+import type { OwnSession } from "./own-session.js";
+import type { SetAsideEntries } from "./set-aside.js";
+import type { RefusedEntry, Upstream, UpstreamAnswer } from "./upstream.js";
+
+export interface DeliveryParts {
+  readonly upstream: Upstream;
+  readonly own: OwnSession;
+  readonly aside: SetAsideEntries;
+  readonly metrics: RelayMetrics;
+  readonly log: RelayLog;
+  /** Ends all waiting. */
+  readonly signal: AbortSignal;
+}
+
+/** The relay stops: what is under way stays in the spool. */
+export class StoppedError extends Error {
+  override readonly name = "StoppedError";
+}
+
+type Judged = Extract<UpstreamAnswer, { readonly kind: "judged" }>;
+type Refused = Extract<UpstreamAnswer, { readonly kind: "refused" }>;
+
+/** What an entry may be refused with that is over another time. */
+const passing = new Set(["UNAVAILABLE", "AUDIT_UNAVAILABLE", "TIMEOUT", "INTERNAL"]);
+
+/**
+ * Sends batches to the API until each of their entries is accepted, or stands aside and is reported as dropped. Whatever
+ * may be over later is tried again, for as long as it takes.
+ */
+export class Delivery {
+  #failingSince: number | null = null;
+
+  constructor(private readonly parts: DeliveryParts) {}
+
+  /** Since when no call has been answered, in milliseconds since 1970; null where the last one was. */
+  get failingSince(): number | null {
+    return this.#failingSince;
+  }
+
+  /**
+   * Delivers all of a batch; what it says of its session comes behind its entries, and its end behind everything.
+   *
+   * @throws StoppedError, or what the system says of the file for what is set aside: it has to be delivered again then
+   */
+  async deliver(batch: Batch): Promise<void> {
+    if (!batch.close) return this.#send(batch);
+    // Where an entry is refused, the session has to be open still for that to be said.
+    if (batch.entries.length > 0 || batch.dropped.length > 0) await this.#send({ ...batch, close: false });
+    await this.#send({ ...batch, entries: [], dropped: [] });
+  }
+
+  async #send(batch: Batch, failedBefore = 0): Promise<void> {
+    for (let failures = failedBefore; ; failures++) {
+      const answer = await this.#ask(batch);
+      if (answer.kind === "judged") return this.#judged(batch, answer, failures);
+      if (answer.code !== "FORBIDDEN") return this.#split(batch, answer);
+      // Either this session isn't the token's, or the token has lost its role: then its own session isn't welcome either.
+      if (await this.parts.own.isWelcome()) return this.#setAsideAll(batch, answer);
+      this.#failed("FORBIDDEN");
+      await this.#wait(failures);
+    }
+  }
+
+  async #judged(batch: Batch, { refused }: Judged, failures: number): Promise<void> {
+    this.parts.metrics.sent.inc(batch.entries.length - refused.length);
+    const later = refused.filter(({ code }) => passing.has(code));
+    await this.#setAside(
+      batch,
+      refused.filter(({ code }) => !passing.has(code)),
+    );
+    if (later.length === 0) return;
+    this.#failed(later[0]?.code ?? "");
+    await this.#wait(failures);
+    const entries = later.map(({ index }) => batch.entries[index]);
+    await this.#send({ ...batch, entries, dropped: [] }, failures + 1);
+  }
+
+  /** Finds what a call is refused for: halves of the entries, and what it says beside them. */
+  async #split(batch: Batch, refusal: Refused): Promise<void> {
+    const { entries } = batch;
+    const bare: Batch = { ...batch, dropped: [], taken: null, close: false };
+    const saysMore = batch.dropped.length > 0 || batch.taken !== null || batch.close;
+    if (entries.length === 0) return this.#sayLess(batch, refusal);
+    if (entries.length === 1 && !saysMore) {
+      await this.#setAside(batch, [{ index: 0, ...refusal }]);
+      return;
+    }
+    // Where the session itself is refused, no half of its entries is better.
+    const session = await this.#ask({ ...bare, entries: [] });
+    if (session.kind === "refused") return this.#setAsideAll(batch, refusal);
+    const middle = Math.ceil(entries.length / 2);
+    for (const half of [entries.slice(0, middle), entries.slice(middle)])
+      if (half.length > 0) await this.#send({ ...bare, entries: half });
+    if (saysMore) await this.#send({ ...batch, entries: [] });
+  }
+
+  /** A call without entries is refused: what it says is said part by part, and what is still refused is noted. */
+  async #sayLess(batch: Batch, { code, message }: Refused): Promise<void> {
+    const { dropped, taken, close } = batch;
+    const nothing: Batch = { ...batch, dropped: [], taken: null, close: false };
+    const parts: Batch[] = [
+      ...dropped.map((each) => ({ ...nothing, dropped: [each] })),
+      ...(taken === null ? [] : [{ ...nothing, taken }]),
+      ...(close ? [{ ...nothing, close }] : []),
+    ];
+    if (parts.length > 1) {
+      for (const part of parts) await this.#send(part);
+      return;
+    }
+    const { sessionId } = batch;
+    this.parts.log.error({ sessionId, code }, "the API refuses what a session says of itself");
+    await this.parts.aside.keep([{ sessionId, code, message, said: { dropped, taken, close } }]);
+  }
+
+  async #setAside(batch: Batch, refused: readonly RefusedEntry[]): Promise<void> {
+    if (refused.length === 0) return;
+    const { sessionId } = batch;
+    const entries = refused.map(({ index, code, message }) => ({ code, message, entry: batch.entries[index] }));
+    await this.parts.aside.keep(entries.map((each) => ({ sessionId, ...each })));
+    for (const { code } of entries) this.parts.metrics.setAside.inc({ code });
+    const codes = [...new Set(entries.map(({ code }) => code))];
+    this.parts.log.warn({ sessionId, entries: entries.length, codes }, "the API refuses entries for good: set aside");
+    const dropped: DroppedNumbers[] = [];
+    for (const code of codes) {
+      const numbers = entries.filter((each) => each.code === code).map(({ entry }) => member(entry, "sequenceNumber"));
+      const known = numbers.filter(isNumber);
+      if (known.length > 0)
+        dropped.push({ reason: `set_aside: ${code}`, sequenceNumbers: known.map((it) => [it, it]) });
+      // An entry without a number leaves no gap in its session.
+      this.parts.own.drop(`set_aside: ${code}`, numbers.length - known.length);
+    }
+    if (dropped.length > 0) await this.#send({ ...batch, entries: [], dropped, taken: null, close: false });
+  }
+
+  /** All of a session's call: the session can't be told of it, so the relay's own is. */
+  async #setAsideAll(batch: Batch, { code, message }: Refused): Promise<void> {
+    const { sessionId, entries } = batch;
+    this.parts.log.error({ sessionId, entries: entries.length, code }, "the API refuses a session for good: set aside");
+    await this.parts.aside.keep(entries.map((entry) => ({ sessionId, code, message, entry })));
+    this.parts.metrics.setAside.inc({ code }, entries.length);
+    this.parts.own.drop(`set_aside: ${code}`, entries.length);
+    // Told before the spool forgets them.
+    for (let failures = 0; entries.length > 0 && !(await this.parts.own.isWelcome()); failures++)
+      await this.#wait(failures);
+  }
+
+  /** Asks until the API says something that holds. */
+  async #ask(batch: Batch): Promise<Judged | Refused> {
+    for (let failures = 0; ; failures++) {
+      this.#requireRunning();
+      this.parts.metrics.calls.inc();
+      const answer = await this.parts.upstream.report(batch);
+      if (answer.kind !== "failed") {
+        if (this.#failingSince !== null) this.parts.log.info("the API answers again");
+        this.#failingSince = null;
+        return answer;
+      }
+      this.#requireRunning();
+      this.#failed(answer.reason);
+      await this.#wait(failures);
+    }
+  }
+
+  #failed(reason: string): void {
+    this.parts.metrics.upstreamFailures.inc({ reason });
+    if (this.#failingSince !== null) return;
+    this.#failingSince = Date.now();
+    this.parts.log.warn({ reason }, "the API takes nothing: kept, and sent again");
+  }
+
+  async #wait(failures: number): Promise<void> {
+    await pause(backoff(failures), this.parts.signal);
+    this.#requireRunning();
+  }
+
+  #requireRunning(): void {
+    if (this.parts.signal.aborted) throw new StoppedError();
+  }
+}

@@ -1,0 +1,108 @@
+import type { Batch, DroppedNumbers, Source } from "./batch.js";
+import { uuidV7 } from "../reporter/uuid-v7.js";
+import { backoff, pause } from "./backoff.js";
+import type { RelayLog } from "./log.js";
+import type { RelayMetrics } from "./metrics.js";
+import type { Upstream, UpstreamAnswer } from "./upstream.js";
+
+interface Drop {
+  readonly reason: string;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** So often the API hears that the relay is there, whatever else there is to send. */
+const HEARTBEAT_MILLISECONDS = 60_000;
+
+/**
+ * The relay's own session with the API, for one run: it takes a number for each entry of others that the relay drops and
+ * can't report in their own session, and reports it as dropped with its reason. It holds no entries.
+ */
+export class OwnSession {
+  readonly sessionId = uuidV7();
+  #taken = 0n;
+  readonly #untold: Drop[] = [];
+  /** How many of them the call under way says. */
+  #beingTold = 0;
+  #telling: Promise<UpstreamAnswer> | null = null;
+  #wake: () => void = () => undefined;
+
+  constructor(
+    private readonly upstream: Upstream,
+    private readonly source: Source,
+    private readonly metrics: RelayMetrics,
+    private readonly log: RelayLog,
+  ) {}
+
+  /** Takes numbers for what is dropped; it is told soon. */
+  drop(reason: string, entries: number): void {
+    if (entries <= 0) return;
+    this.metrics.dropped.inc({ reason }, entries);
+    const [first, last] = [this.#taken, this.#taken + BigInt(entries) - 1n];
+    this.#taken = last + 1n;
+    const before = this.#untold.length > this.#beingTold ? this.#untold.at(-1) : undefined;
+    if (before?.reason === reason) this.#untold[this.#untold.length - 1] = { ...before, last };
+    else this.#untold.push({ reason, first, last });
+    this.#wake();
+  }
+
+  /** Whether the API takes this very session: what it refuses in another isn't for the token's sake then. */
+  async isWelcome(): Promise<boolean> {
+    const answer = await this.tell();
+    return answer.kind === "judged";
+  }
+
+  /** Says how many numbers there are and which were dropped; one call for all who ask at a time. */
+  tell(): Promise<UpstreamAnswer> {
+    this.#telling ??= this.#tell().finally(() => (this.#telling = null));
+    return this.#telling;
+  }
+
+  /** Tells what is new at once, and that the relay is there each minute, until the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted;) {
+      const answer = await this.tell();
+      failures = answer.kind === "judged" ? 0 : failures + 1;
+      if (answer.kind === "refused") this.log.error({ code: answer.code }, "the API refuses the relay's own session");
+      if (failures > 0) await pause(backoff(failures), signal);
+      else if (this.#untold.length === 0) await this.#woken(signal);
+    }
+  }
+
+  /** The last call of this session, for whoever sends it. */
+  closing(): Batch {
+    return { ...this.#batch(), close: true };
+  }
+
+  async #tell(): Promise<UpstreamAnswer> {
+    this.#beingTold = this.#untold.length;
+    const answer = await this.upstream.report(this.#batch());
+    if (answer.kind === "judged") this.#untold.splice(0, this.#beingTold);
+    this.#beingTold = 0;
+    return answer;
+  }
+
+  #batch(): Batch {
+    return {
+      sessionId: this.sessionId,
+      source: this.source,
+      entries: [],
+      dropped: droppedByReason(this.#untold),
+      taken: String(this.#taken),
+      close: false,
+    };
+  }
+
+  #woken(signal: AbortSignal): Promise<void> {
+    const soon = new AbortController();
+    this.#wake = () => soon.abort();
+    return pause(HEARTBEAT_MILLISECONDS, AbortSignal.any([signal, soon.signal]));
+  }
+}
+
+function droppedByReason(drops: readonly Drop[]): DroppedNumbers[] {
+  const ranges = new Map<string, (readonly [string, string])[]>();
+  for (const { reason, first, last } of drops)
+    ranges.set(reason, [...(ranges.get(reason) ?? []), [String(first), String(last)]]);
+  return [...ranges].map(([reason, sequenceNumbers]) => ({ reason, sequenceNumbers }));
+}

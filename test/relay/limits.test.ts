@@ -1,0 +1,223 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer as createNetServer, connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startReceiver, type Receiver } from "../support/receiver.js";
+import {
+  auditctl,
+  callOf,
+  entriesFrom,
+  makePlace,
+  numbersTo,
+  post,
+  source,
+  startRelay,
+  type RelayPlace,
+  type RunningCommand,
+  type SocketAnswer,
+} from "../support/relay.js";
+import { until } from "../support/until.js";
+
+let place: RelayPlace;
+let receiver: Receiver;
+let relay: RunningCommand;
+
+beforeAll(async () => {
+  place = makePlace();
+  receiver = await startReceiver();
+  relay = await startRelay(place, receiver.url);
+});
+
+afterAll(async () => {
+  await relay.end("SIGKILL");
+  await receiver.stop();
+  place.remove();
+});
+
+const told = ({ status, body }: SocketAnswer): unknown => [status, body?.errors?.[0]?.extensions.code];
+
+const talk = async (): Promise<{
+  readonly socket: Socket;
+  readonly closed: Promise<unknown>;
+  readonly said: () => string;
+}> => {
+  const socket = connect(place.socket);
+  let said = "";
+  socket.setEncoding("utf8").on("data", (text: string) => (said += text));
+  socket.on("error", () => undefined);
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  await once(socket, "connect");
+  return { socket, closed, said: () => said };
+};
+
+describe("the relay's socket", () => {
+  const id = randomUUID();
+  const input = { sessionId: id, source, entries: entriesFrom(0, 1) };
+  const bodyOf = (changed: Readonly<Record<string, unknown>>): string =>
+    JSON.stringify({ variables: { input: { ...input, ...changed } } });
+
+  it.each<[what: string, body: string | Buffer, status: number, code: string]>([
+    ["no JSON", "{", 400, "BAD_USER_INPUT"],
+    ["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), 400, "BAD_USER_INPUT"],
+    ["null", "null", 400, "BAD_USER_INPUT"],
+    ["no input", "{}", 400, "BAD_USER_INPUT"],
+    ["a session that is no UUID", bodyOf({ sessionId: "1" }), 400, "BAD_USER_INPUT"],
+    ["no source", bodyOf({ source: null }), 400, "BAD_USER_INPUT"],
+    ["a program of 201 characters", bodyOf({ source: { ...source, program: "x".repeat(201) } }), 400, "BAD_USER_INPUT"],
+    ["entries that are no list", bodyOf({ entries: {} }), 400, "BAD_USER_INPUT"],
+    ["1,001 entries", bodyOf({ entries: Array(1_001).fill(null) }), 400, "LIMIT_EXCEEDED"],
+    ["dropped without ranges", bodyOf({ dropped: [{ reason: "x" }] }), 400, "BAD_USER_INPUT"],
+    ["a negative range", bodyOf({ dropped: [{ reason: "x", sequenceNumbers: [[-1, 2]] }] }), 400, "BAD_USER_INPUT"],
+    ["taken as a fraction", bodyOf({ taken: 1.5 }), 400, "BAD_USER_INPUT"],
+    ["a number beyond 2^53", bodyOf({}).replace(/}}}$/, ',"taken":9007199254740993}}}'), 400, "BAD_USER_INPUT"],
+    ["close as text", bodyOf({ close: "yes" }), 400, "BAD_USER_INPUT"],
+    ["a field of a later version", bodyOf({ later: 1 }), 400, "BAD_USER_INPUT"],
+    ["more than 1 MiB", bodyOf({ entries: ["x".repeat(1024 * 1024)] }), 413, "LIMIT_EXCEEDED"],
+    ["nothing", "", 400, "BAD_USER_INPUT"],
+  ])("refuses %s, and keeps nothing", async (_, body, status, code) => {
+    expect(told(await post(place.socket, body))).toEqual([status, code]);
+    expect(receiver.calls.filter((call) => call.input.sessionId === id)).toEqual([]);
+  });
+
+  it("hands on as it is whatever an entry holds: the API judges it", async () => {
+    const sessionId = randomUUID();
+    const strange = [null, 7, "text", [], { sequenceNumber: "-1" }, { __proto__: null, "\u0000": "\ud800" }];
+    await post(place.socket, callOf(sessionId, strange));
+    const call = await until(() => receiver.calls.find((it) => it.input.sessionId === sessionId), { what: "it came" });
+    expect(call.input.entries).toEqual(strange);
+  });
+
+  it("serves nothing but POST /graphql", async () => {
+    expect(told(await post(place.socket, "{}", undefined, "/other"))).toEqual([404, "NOT_FOUND"]);
+    const { socket, closed, said } = await talk();
+    socket.write("GET /graphql HTTP/1.1\r\nhost: x\r\n\r\n");
+    await closed;
+    expect(said()).toMatch(/^HTTP\/1\.1 405 /);
+  });
+
+  it("answers more requests at once on one connection than are allowed with UNAVAILABLE, and closes it", async () => {
+    const { socket, closed, said } = await talk();
+    const body = callOf(randomUUID(), entriesFrom(0, 1));
+    const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`;
+    socket.write(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`.repeat(20));
+    await closed;
+    expect(said().match(/HTTP\/1\.1 200 /g)?.length).toBe(8);
+    expect(said().match(/HTTP\/1\.1 429 /g)?.length).toBe(1);
+    expect(said()).toContain('"code":"UNAVAILABLE"');
+  });
+
+  it("cuts off a peer that never sends, one that stops amid a body, and one that never reads", async () => {
+    const [silent, halting, deaf] = await Promise.all([talk(), talk(), talk()]);
+    halting.socket.write("POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-");
+    deaf.socket.pause();
+    const write = (): void => {
+      if (!deaf.socket.destroyed)
+        deaf.socket.write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", () => setImmediate(write));
+    };
+    write();
+    await Promise.all([silent.closed, halting.closed, until(() => deaf.socket.destroyed, { what: "it is cut off" })]);
+    expect(silent.said()).toMatch(/^HTTP\/1\.1 408 /);
+    const sessionId = randomUUID();
+    expect((await post(place.socket, callOf(sessionId, entriesFrom(0, 1)))).status).toBe(200);
+  });
+});
+
+describe("a spool that is full", () => {
+  it("answers UNAVAILABLE, keeps what was answered, and takes again once there is room", async () => {
+    const small = makePlace();
+    const api = await startReceiver();
+    api.mode = "stall";
+    const full = await startRelay(small, api.url, ["--spool-max-bytes", String(4 * 1024 * 1024), "--timeout", "300"]);
+    const sessionId = randomUUID();
+    const large = (number: number): string =>
+      callOf(sessionId, [{ sequenceNumber: String(number), fields: "x".repeat(900_000) }]);
+    let taken = 0;
+    let last: SocketAnswer;
+    while ((last = await post(small.socket, large(taken))).status === 200) taken += 1;
+    expect(told(last)).toEqual([503, "UNAVAILABLE"]);
+    expect(taken).toBe(4);
+    expect(await full.metric('audit_relay_refused_requests_total{code="UNAVAILABLE"}')).toBe(1);
+    api.mode = "take";
+    await until(async () => (await post(small.socket, large(taken))).status === 200, { what: "there is room again" });
+    await until(() => api.numbers(sessionId).length === taken + 1, { what: "all came" });
+    expect(api.numbers(sessionId)).toEqual(numbersTo(taken + 1));
+    await full.end("SIGKILL");
+    await api.stop();
+    small.remove();
+  });
+});
+
+describe("the start of a relay", () => {
+  const run = async (args: readonly string[]): Promise<unknown> => {
+    const command = auditctl(["relay", ...args]);
+    const { code } = await command.exited;
+    return [code, command.stderr().trim().split("\n").at(-1)];
+  };
+  const paths = (at: RelayPlace): string[] => [
+    "--socket",
+    at.socket,
+    "--to",
+    receiver.url,
+    "--token-file",
+    at.tokenFile,
+  ];
+
+  it("names the process that serves on its socket, and leaves it alone", async () => {
+    const other = join(place.folder, "other-spool");
+    expect(await run([...paths(place), "--spool", other])).toEqual([
+      78,
+      `${place.socket} is served by process ${relay.pid}: end it, or name another path.`,
+    ]);
+    expect((await post(place.socket, callOf(randomUUID(), []))).status).toBe(200);
+  });
+
+  it("names the process that uses its spool", async () => {
+    const socket = join(place.folder, "other.sock");
+    expect(await run([...paths({ ...place, socket }), "--spool", place.spool])).toEqual([
+      78,
+      `${place.spool} is in use by process ${relay.pid}: give each process a folder of its own.`,
+    ]);
+  });
+
+  it("leaves alone what serves there and isn't a relay, and what is no socket", async () => {
+    const at = makePlace();
+    const server = createNetServer((socket) => socket.on("error", () => undefined)).listen(at.socket);
+    await once(server, "listening");
+    expect(await run(paths(at))).toEqual([
+      78,
+      `${at.socket} is served by another process: end it, or name another path.`,
+    ]);
+    server.close();
+    const folder = join(at.folder, "folder");
+    mkdirSync(folder);
+    expect(await run(paths({ ...at, socket: folder }))).toEqual([
+      78,
+      `${folder} is there and no socket: name another path.`,
+    ]);
+    at.remove();
+  });
+
+  it("wants a token file that holds a token", async () => {
+    const at = makePlace();
+    const missing = join(at.folder, "missing");
+    expect(await run(paths({ ...at, tokenFile: missing }))).toEqual([78, `The token can't be read from ${missing}.`]);
+    writeFileSync(at.tokenFile, "two tokens\n");
+    expect(await run(paths(at))).toEqual([78, `${at.tokenFile} has to hold one token and nothing else.`]);
+    at.remove();
+  });
+
+  it.each([
+    [["--socket", "s"], "--to <url>"],
+    [["--to", "ftp://example.com"], "http or https"],
+    [["--to", "https://user:pass@example.com"], "--token-file"],
+    [["--metrics-port", "70000"], "0 to 65535"],
+    [["--spool-max-bytes", "1"], "4194304"],
+    [["--timeout", "soon"], "milliseconds"],
+  ])("answers %j with what to write, and 64", async (args, hint) => {
+    const command = auditctl(["relay", ...args]);
+    expect((await command.exited).code).toBe(64);
+    expect(command.stderr()).toContain(hint);
+  });
+});

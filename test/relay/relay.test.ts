@@ -1,0 +1,213 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { refusal, startReceiver, type Receiver } from "../support/receiver.js";
+import {
+  callOf,
+  entriesFrom,
+  keepAlive,
+  makePlace,
+  numbersTo,
+  post,
+  source,
+  startRelay,
+  type RelayPlace,
+  type RunningCommand,
+} from "../support/relay.js";
+import { until } from "../support/until.js";
+
+let place: RelayPlace;
+let receiver: Receiver;
+let relay: RunningCommand;
+
+beforeEach(async () => {
+  place = makePlace();
+  receiver = await startReceiver();
+});
+
+afterEach(async () => {
+  await relay.end("SIGKILL");
+  await receiver.stop();
+  place.remove();
+});
+
+const untilReceived = async (sessionId: string, count: number): Promise<void> => {
+  await until(() => receiver.numbers(sessionId).length === count, { what: `${count} entries came`, deadline: 10_000 });
+};
+
+/** The relay's own session: the one of its program. */
+const ownSession = (): string =>
+  receiver.calls.find(({ input }) => input.source.program === "auditql-relay")?.input.sessionId ?? "";
+
+describe("the relay", () => {
+  it("gives the API every entry of eight processes once, each session's in order, and ends with 0", async () => {
+    relay = await startRelay(place, receiver.url);
+    expect(statSync(place.socket).mode & 0o777).toBe(0o660);
+    const sessions = Array.from({ length: 8 }, () => randomUUID());
+    await Promise.all(
+      sessions.map(async (sessionId) => {
+        const agent = keepAlive();
+        for (let first = 0; first < 500; first += 10) {
+          const { status, body } = await post(place.socket, callOf(sessionId, entriesFrom(first, 10)), agent);
+          expect([status, body?.data?.reportAuditEntries.accepted]).toEqual([200, 10]);
+        }
+        await post(place.socket, callOf(sessionId, [], { taken: "500", close: true }), agent);
+        agent.destroy();
+      }),
+    );
+    await until(() => sessions.every((id) => receiver.said(id).some(({ close }) => close)), { what: "all are closed" });
+
+    for (const sessionId of sessions) {
+      expect(receiver.numbers(sessionId)).toEqual(numbersTo(500));
+      expect(receiver.said(sessionId).at(-1)).toEqual({ dropped: [], taken: "500", close: true });
+    }
+    expect(receiver.repeated()).toBe(0);
+    expect(await relay.metric("audit_relay_received_total")).toBe(4_000);
+    expect(await relay.metric("audit_relay_sent_total")).toBe(4_000);
+    await until(async () => (await relay.metric("audit_relay_spool_entries")) === 0, { what: "nothing waits" });
+    expect(new Set(receiver.calls.map(({ token }) => token))).toEqual(new Set(["first-token"]));
+
+    expect(await relay.end("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(existsSync(place.socket)).toBe(false);
+    const own = ownSession();
+    expect(receiver.said(own).at(0)).toEqual({ dropped: [], taken: "0", close: false });
+    expect(receiver.said(own).at(-1)).toEqual({ dropped: [], taken: "0", close: true });
+    expect(relay.stderr()).not.toContain("first-token");
+  });
+
+  it("hands on all that it answered before kill -9, once", async () => {
+    receiver.mode = "stall";
+    relay = await startRelay(place, receiver.url, ["--timeout", "500"]);
+    const sessionId = randomUUID();
+    for (let first = 0; first < 300; first += 10)
+      expect((await post(place.socket, callOf(sessionId, entriesFrom(first, 10)))).status).toBe(200);
+    await relay.end("SIGKILL");
+    expect(receiver.numbers(sessionId)).toEqual([]);
+    expect(existsSync(place.socket)).toBe(true);
+
+    receiver.mode = "take";
+    relay = await startRelay(place, receiver.url);
+    await untilReceived(sessionId, 300);
+    expect(receiver.numbers(sessionId)).toEqual(numbersTo(300));
+    expect(receiver.repeated()).toBe(0);
+    // Thirty batches in one call.
+    expect(receiver.calls.filter(({ input }) => input.sessionId === sessionId).length).toBe(1);
+    await relay.end("SIGKILL");
+
+    // What was done isn't sent by a third run.
+    const before = receiver.calls.length;
+    relay = await startRelay(place, receiver.url);
+    await until(() => receiver.calls.length > before, { what: "the third run has told of itself" });
+    expect(receiver.calls.slice(before).flatMap(({ input }) => input.entries)).toEqual([]);
+  });
+
+  it("leaves to the next run what the API doesn't take, and that it ended", async () => {
+    receiver.mode = "stall";
+    relay = await startRelay(place, receiver.url, ["--timeout", "300"]);
+    const sessionId = randomUUID();
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 10)));
+    await until(async () => (await relay.metric('audit_relay_upstream_failures_total{reason="TIMEOUT"}')) > 0, {
+      what: "a call has timed out",
+    });
+    const health = await (await fetch(`${relay.monitor()}/healthz`)).json();
+    expect(health).toMatchObject({ status: "degraded" });
+    const begun = performance.now();
+    expect(await relay.end("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(performance.now() - begun).toBeLessThan(10_000);
+
+    receiver.mode = "take";
+    relay = await startRelay(place, receiver.url);
+    await untilReceived(sessionId, 10);
+    const closed = (): string[] => receiver.calls.flatMap(({ input }) => (input.close ? [input.source.program] : []));
+    await until(() => closed().length === 1, { what: "the first run's session is closed" });
+    expect(closed()).toEqual(["auditql-relay"]);
+    expect((await fetch(`${relay.monitor()}/healthz`)).status).toBe(200);
+  });
+
+  it("sets aside what the API refuses for good, alone, and reports its number as dropped", async () => {
+    receiver.mode = ({ input }) =>
+      input.entries.flatMap(({ sequenceNumber }, index) =>
+        sequenceNumber === "7" ? [{ index, sequenceNumber, code: "CONFLICT", message: "another content" }] : [],
+      );
+    relay = await startRelay(place, receiver.url);
+    const sessionId = randomUUID();
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 20), { taken: "20", close: true }));
+    await until(() => receiver.said(sessionId).some(({ close }) => close), { what: "the session is closed" });
+    expect(receiver.numbers(sessionId)).toEqual(numbersTo(20).filter((number) => number !== "7"));
+    expect(receiver.said(sessionId)).toEqual([
+      { dropped: [], taken: "20", close: false },
+      { dropped: [{ reason: "set_aside: CONFLICT", sequenceNumbers: [["7", "7"]] }], taken: null, close: false },
+      { dropped: [], taken: "20", close: true },
+    ]);
+    const file = join(place.spool, "set-aside.jsonl");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const [line = "", ...more] = readFileSync(file, "utf8").trim().split("\n");
+    expect(more).toEqual([]);
+    const { text } = JSON.parse(line) as { text: string };
+    expect(JSON.parse(text)).toMatchObject({ sessionId, code: "CONFLICT", entry: { sequenceNumber: "7" } });
+    expect(await relay.metric('audit_relay_set_aside_total{code="CONFLICT"}')).toBe(1);
+  });
+
+  it("halves a call that is refused as a whole until the poisoned entry is alone", async () => {
+    receiver.mode = ({ input }) =>
+      input.entries.some(({ sequenceNumber }) => sequenceNumber === "613") ? refusal("BAD_USER_INPUT") : undefined;
+    relay = await startRelay(place, receiver.url);
+    const sessionId = randomUUID();
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 1_000), { taken: "1000" }));
+    await until(() => receiver.said(sessionId).some(({ dropped }) => dropped.length > 0), { what: "it is dropped" });
+    await untilReceived(sessionId, 999);
+    expect(receiver.said(sessionId).flatMap(({ dropped }) => dropped)).toEqual([
+      { reason: "set_aside: BAD_USER_INPUT", sequenceNumbers: [["613", "613"]] },
+    ]);
+    await until(() => receiver.said(sessionId).some(({ taken }) => taken === "1000"), {
+      what: "what it has taken came",
+    });
+  });
+
+  it("sets a forbidden session aside where its own is welcome, and tells of it there", async () => {
+    const [theirs, another] = [randomUUID(), randomUUID()];
+    receiver.mode = ({ input }) => (input.sessionId === theirs ? refusal("FORBIDDEN") : undefined);
+    relay = await startRelay(place, receiver.url);
+    await post(place.socket, callOf(theirs, entriesFrom(0, 3)));
+    await post(place.socket, callOf(another, entriesFrom(0, 3)));
+    await untilReceived(another, 3);
+    const own = ownSession();
+    await until(() => receiver.said(own).some(({ dropped }) => dropped.length > 0), { what: "it is told" });
+    expect(receiver.said(own).findLast(({ dropped }) => dropped.length > 0)).toEqual({
+      dropped: [{ reason: "set_aside: FORBIDDEN", sequenceNumbers: [["0", "2"]] }],
+      taken: "3",
+      close: false,
+    });
+    expect(await relay.metric('audit_relay_dropped_total{reason="set_aside: FORBIDDEN"}')).toBe(3);
+  });
+
+  it("keeps everything while its token isn't taken, and reads the file again", async () => {
+    receiver.mode = ({ token }) => (token === "second-token" ? undefined : refusal("FORBIDDEN"));
+    relay = await startRelay(place, receiver.url);
+    const sessionId = randomUUID();
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 5)));
+    await until(() => receiver.calls.some(({ input }) => input.sessionId === sessionId), { what: "it was refused" });
+    writeFileSync(place.tokenFile, "second-token\n");
+    await untilReceived(sessionId, 5);
+    expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
+  });
+
+  it("sends again what is answered with garbage, UNAVAILABLE, or not for each entry", async () => {
+    const answers: unknown[] = [
+      refusal("UNAVAILABLE"),
+      refusal("INTERNAL"),
+      { data: { reportAuditEntries: { accepted: 1, repeated: 0, refused: [] } } },
+      { data: null },
+    ];
+    const sessionId = randomUUID();
+    receiver.mode = ({ input }) => (input.sessionId === sessionId ? answers.shift() : undefined);
+    relay = await startRelay(place, receiver.url);
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 5)));
+    await untilReceived(sessionId, 5);
+    expect(answers).toEqual([]);
+    expect(
+      receiver.calls.filter(({ input }) => input.sessionId === sessionId).map(({ input }) => input.source),
+    ).toEqual(Array(5).fill(source));
+  });
+});

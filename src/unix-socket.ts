@@ -1,133 +1,90 @@
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { link, rename, stat, unlink } from "node:fs/promises";
-import { request, type Server } from "node:http";
+import { chmod, lstat, unlink } from "node:fs/promises";
+import type { Server } from "node:http";
 import { connect } from "node:net";
-import { basename, dirname, join, resolve } from "node:path";
+import { codeOf } from "./disk/code-of.js";
+import { takeFolderLock } from "./disk/folder-lock.js";
 
-/** Another process serves there already. */
-export class SocketInUseError extends Error {
-  override readonly name = "SocketInUseError";
+/** How long whoever listens there may take to accept. */
+const ACCEPT = 2_000;
+/** For the owner and the group. */
+const MODE = 0o660;
+
+export interface UnixSocket {
+  /** Lets another process have the path; the server's own close removes the socket. */
+  release(): Promise<void>;
 }
 
-/** The path can't be a socket's: too long, or something else stands there. */
-export class SocketPathError extends Error {
-  override readonly name = "SocketPathError";
-}
+/** A path can't be listened on. */
+export class UnixSocketError extends Error {
+  override readonly name = "UnixSocketError";
 
-/** What every system takes; a longer path would be cut off silently by some. */
-const LONGEST_PATH = 103;
-const PROBE_MILLISECONDS = 1_000;
-/** Owner and group connect, nobody else: 0777 without these bits is 0660. */
-const UMASK = 0o117;
+  /** @param why as half a sentence, such as `it is process 42's` */
+  constructor(
+    path: string,
+    readonly why: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${path} can't be used: ${why}. End what uses it, or name another path.`, options);
+  }
+}
 
 /**
- * Makes a server listen on a Unix socket of mode 0660. What a process left behind that ended without removing its socket
- * is taken over; the system removes this one's when the server closes.
+ * Lets a server listen on a Unix socket as well, of mode 0660. What an ended process left there is taken away.
  *
- * @throws SocketInUseError naming the process that serves there, as far as it says so
- * @throws SocketPathError where no socket can be there
+ * @throws UnixSocketError where another process listens there, or the path is no socket's
  */
-export async function listenOnUnixSocket(server: Server, path: string): Promise<void> {
-  const bytes = Buffer.byteLength(resolve(path));
-  if (bytes > LONGEST_PATH)
-    throw new SocketPathError(`${path} has ${bytes} octets: a socket's path can have ${LONGEST_PATH}.`);
-  for (let attempt = 0; attempt < 5; attempt++) {
-    if (await bind(server, path)) return;
-    const found = await identity(path);
-    if (found === null) continue;
-    if (!found.isSocket) throw new SocketPathError(`${path} is there and no socket: name another path.`);
-    if (await isServed(path)) {
-      const pid = await askForProcess(path);
-      throw new SocketInUseError(
-        `${path} is served by ${pid === null ? "another process" : `process ${String(pid)}`}: end it, or name another path.`,
-      );
-    }
-    await removeStale(path, found.mark);
+export async function listenOnUnixSocket(server: Server, path: string): Promise<UnixSocket> {
+  const inUse = (holder: string): Error => new UnixSocketError(path, `it is ${holder}'s`);
+  const lock = await takeFolderLock(`${path}.lock`, inUse).catch((cause: unknown) => {
+    throw typed(cause, path, "its folder can't be written to");
+  });
+  try {
+    await removeStale(path);
+    await bind(server, path);
+  } catch (cause) {
+    await lock.release();
+    throw typed(cause, path, `the system refuses it (${codeOf(cause) ?? "unknown"})`);
   }
-  throw new SocketInUseError(`${path} is taken by processes that start at once: start one of them.`);
+  return lock;
 }
 
-/** False where something is there already. */
-async function bind(server: Server, path: string): Promise<boolean> {
-  const before = process.umask(UMASK);
+/** The socket is made with the mode that it is to have: at no moment may others connect. */
+async function bind(server: Server, path: string): Promise<void> {
+  const mask = process.umask(0o777 & ~MODE);
   try {
-    // The socket is made within the call: nobody finds it with another mode, and no other file gets this one.
     server.listen(path);
   } finally {
-    process.umask(before);
+    process.umask(mask);
   }
-  try {
-    await once(server, "listening");
-    return true;
-  } catch (error) {
-    if (codeOf(error) === "EADDRINUSE") return false;
-    throw error;
-  }
+  await once(server, "listening");
+  await chmod(path, MODE);
 }
 
-interface Found {
-  readonly isSocket: boolean;
-  /** Tells it from one that is made there later: an inode's number alone is given again. */
-  readonly mark: string;
-}
-
-async function identity(path: string): Promise<Found | null> {
-  try {
-    const found = await stat(path, { bigint: true });
-    return { isSocket: found.isSocket(), mark: `${found.dev}.${found.ino}.${found.mtimeNs}` };
-  } catch (error) {
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT") return null;
     throw error;
-  }
+  });
+  if (found === null) return;
+  if (!found.isSocket()) throw new UnixSocketError(path, "something else than a socket is there");
+  if (await isServed(path)) throw new UnixSocketError(path, "another program listens there");
+  await unlink(path);
 }
 
-/** Whether anyone takes connections; one that is too busy to within a second lives. */
-async function isServed(path: string): Promise<boolean> {
-  const socket = connect(path);
-  try {
-    await once(socket, "connect", { signal: AbortSignal.timeout(PROBE_MILLISECONDS) });
-    return true;
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === "ECONNREFUSED" || code === "ENOENT") return false;
-    if (code === "EACCES" || code === "EPERM")
-      throw new SocketInUseError(`${path} belongs to someone else: name another path.`, { cause: error });
-    return true;
-  } finally {
-    socket.destroy();
-  }
+/** Who doesn't answer in time is there all the same. */
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const done = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(ACCEPT, () => done(true));
+    socket.once("connect", () => done(true));
+    socket.once("error", (error) => done(!["ECONNREFUSED", "ENOENT"].includes(codeOf(error) ?? "")));
+  });
 }
 
-/** What a relay or an API answers of itself on its socket; null where it doesn't, within a second. */
-async function askForProcess(path: string): Promise<number | null> {
-  try {
-    const signal = AbortSignal.timeout(PROBE_MILLISECONDS);
-    const asked = request({ socketPath: path, path: "/healthz", signal, headers: { connection: "close" } }).end();
-    const [response] = (await once(asked, "response", { signal })) as [NodeJS.ReadableStream];
-    let text = "";
-    for await (const part of response.setEncoding("utf8")) if ((text += String(part)).length > 4_096) return null;
-    const { pid } = JSON.parse(text) as { readonly pid?: unknown };
-    return typeof pid === "number" ? pid : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Between looking and removing, another starter may have replaced it: what is moved aside is looked at again. */
-async function removeStale(path: string, stale: string): Promise<void> {
-  const aside = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}`);
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return;
-    throw error;
-  }
-  if ((await identity(aside))?.mark !== stale) await link(aside, path).catch(() => undefined);
-  await unlink(aside);
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !("code" in error)) return undefined;
-  return typeof error.code === "string" ? error.code : undefined;
-}
+const typed = (cause: unknown, path: string, why: string): UnixSocketError =>
+  cause instanceof UnixSocketError ? cause : new UnixSocketError(path, why, { cause });

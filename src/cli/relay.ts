@@ -4,7 +4,7 @@ import { LineSpoolInUseError } from "../disk/line-spool.js";
 import { createRelayLog, type RelayLog } from "../relay/log.js";
 import { startRelay, type Relay } from "../relay/relay.js";
 import { TokenFileError } from "../relay/token-file.js";
-import { SocketInUseError, SocketPathError } from "../unix-socket.js";
+import { UnixSocketError } from "../unix-socket.js";
 import { readVersion } from "./version.js";
 
 interface Options {
@@ -105,9 +105,7 @@ async function stop(relay: Relay, log: RelayLog): Promise<void> {
 }
 
 function complain(error: unknown, log: RelayLog): number {
-  const isToldWhole = [TokenFileError, LineSpoolInUseError, SocketInUseError, SocketPathError].some(
-    (type) => error instanceof type,
-  );
+  const isToldWhole = [TokenFileError, LineSpoolInUseError, UnixSocketError].some((type) => error instanceof type);
   if (isToldWhole && error instanceof Error) {
     process.stderr.write(`${error.message}\n`);
     return configExitCode;

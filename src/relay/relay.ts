@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Server } from "node:http";
 import { LineSpoolFullError } from "../disk/line-spool.js";
-import { listenOnUnixSocket } from "../unix-socket.js";
+import { listenOnUnixSocket, type UnixSocket } from "../unix-socket.js";
 import type { Batch, Source } from "./batch.js";
 import { RefusedRequest } from "./body.js";
 import { Delivery } from "./delivery.js";
@@ -52,7 +52,7 @@ const CLOSE_MILLISECONDS = 1_500;
 /**
  * Starts a relay: it serves once this resolves, also where the API can't be reached.
  *
- * @throws TokenFileError, LineSpoolInUseError, SocketInUseError, SocketPathError, or what the system says
+ * @throws TokenFileError, LineSpoolInUseError, UnixSocketError, or what the system says
  */
 export async function startRelay(options: RelayOptions, log: RelayLog): Promise<Relay> {
   await readToken(options.tokenFile);
@@ -68,6 +68,7 @@ class RunningRelay implements Relay {
   readonly #own: OwnSession;
   #telling: Promise<void> = Promise.resolve();
   #intake: Server | null = null;
+  #socket: UnixSocket | null = null;
   #monitor: { readonly server: Server; readonly origin: string } | null = null;
   #outbox: Outbox | null = null;
   #delivery: Delivery | null = null;
@@ -98,7 +99,7 @@ class RunningRelay implements Relay {
         metrics: this.#metrics,
         log: this.log,
       });
-      await listenOnUnixSocket(intake, socketPath);
+      this.#socket = await listenOnUnixSocket(intake, socketPath);
       this.#intake = intake;
     } catch (error) {
       this.#monitor?.server.close();
@@ -131,6 +132,7 @@ class RunningRelay implements Relay {
     if (this.#monitor) await closeServer(this.#monitor.server, 0);
     log.info({ waiting: outbox?.state.entries ?? 0 }, "stopped");
     await outbox?.close();
+    await this.#socket?.release();
   }
 
   async #openOutbox(): Promise<Outbox> {

@@ -168,7 +168,7 @@ describe("the start of a relay", () => {
     const other = join(place.folder, "other-spool");
     expect(await run([...paths(place), "--spool", other])).toEqual([
       78,
-      `${place.socket} is served by process ${relay.pid}: end it, or name another path.`,
+      `${place.socket} can't be used: it is process ${relay.pid}'s. End what uses it, or name another path.`,
     ]);
     expect((await post(place.socket, callOf(randomUUID(), []))).status).toBe(200);
   });
@@ -187,14 +187,14 @@ describe("the start of a relay", () => {
     await once(server, "listening");
     expect(await run(paths(at))).toEqual([
       78,
-      `${at.socket} is served by another process: end it, or name another path.`,
+      `${at.socket} can't be used: another program listens there. End what uses it, or name another path.`,
     ]);
     server.close();
     const folder = join(at.folder, "folder");
     mkdirSync(folder);
     expect(await run(paths({ ...at, socket: folder }))).toEqual([
       78,
-      `${folder} is there and no socket: name another path.`,
+      `${folder} can't be used: something else than a socket is there. End what uses it, or name another path.`,
     ]);
     at.remove();
   });

@@ -36,7 +36,8 @@ export class BatchError extends Error {
 
 /** A call's most entries, to the relay and from it. */
 export const MOST_ENTRIES = 1_000;
-const MOST_DROPPED = 1_000;
+const MOST_REASONS = 50;
+const MOST_RANGES = 1_000;
 const LONGEST_NAME = 200;
 const known = new Set(["sessionId", "source", "entries", "dropped", "taken", "close"]);
 
@@ -54,7 +55,8 @@ export function batchFromBody(body: unknown): Batch {
   if (strange !== undefined)
     throw new BatchError("The input has a field that this relay doesn't know: update the relay.");
   const { sessionId, entries, dropped, taken, close } = input;
-  if (typeof sessionId !== "string" || !uuid.test(sessionId)) throw new BatchError("sessionId has to be a UUID.");
+  if (typeof sessionId !== "string" || !uuid.test(sessionId))
+    throw new BatchError("sessionId has to be a UUID of version 7.");
   if (!Array.isArray(entries)) throw new BatchError("entries has to be a list.");
   if (entries.length > MOST_ENTRIES)
     throw new BatchError(`A call takes ${MOST_ENTRIES} entries at most: send them in several.`, "LIMIT_EXCEEDED");
@@ -68,7 +70,7 @@ export function batchFromBody(body: unknown): Batch {
   };
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 function sourceOf(value: unknown): Source {
   const [program, version, host] = ["program", "version", "host"].map((name) => {
@@ -83,10 +85,10 @@ function droppedOf(value: unknown): readonly DroppedNumbers[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value) || !value.every(isDropped))
     throw new BatchError("dropped has to be a list of { reason, sequenceNumbers: [[first, last]] }.");
-  if (value.length > MOST_DROPPED)
+  const ranges = value.reduce((sum, { sequenceNumbers }) => sum + sequenceNumbers.length, 0);
+  if (value.length > MOST_REASONS || ranges > MOST_RANGES)
     throw new BatchError(
-      `dropped takes ${MOST_DROPPED} members at most: send them in several calls.`,
-      "LIMIT_EXCEEDED",
+      `dropped takes ${MOST_REASONS} reasons and ${MOST_RANGES} ranges: send them in several calls.`,
     );
   return value;
 }

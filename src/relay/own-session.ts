@@ -11,8 +11,11 @@ interface Drop {
   readonly last: bigint;
 }
 
-/** So often the API hears that the relay is there, whatever else there is to send. */
-const HEARTBEAT_MILLISECONDS = 60_000;
+/** So often the API hears that the relay is there: it takes one for silent after a minute. */
+const HEARTBEAT_MILLISECONDS = 20_000;
+
+/** An API takes a thousand ranges in a call. */
+const MOST_TOLD = 500;
 
 /**
  * The relay's own session with the API, for one run: it takes a number for each entry of others that the relay drops and
@@ -58,7 +61,7 @@ export class OwnSession {
     return this.#telling;
   }
 
-  /** Tells what is new at once, and that the relay is there each minute, until the signal. */
+  /** Tells what is new at once, and that the relay is there now and then, until the signal. */
   async run(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted;) {
       const answer = await this.tell();
@@ -75,7 +78,7 @@ export class OwnSession {
   }
 
   async #tell(): Promise<UpstreamAnswer> {
-    this.#beingTold = this.#untold.length;
+    this.#beingTold = Math.min(this.#untold.length, MOST_TOLD);
     const answer = await this.upstream.report(this.#batch());
     if (answer.kind === "judged") this.#untold.splice(0, this.#beingTold);
     this.#beingTold = 0;
@@ -87,7 +90,7 @@ export class OwnSession {
       sessionId: this.sessionId,
       source: this.source,
       entries: [],
-      dropped: droppedByReason(this.#untold),
+      dropped: droppedByReason(this.#untold.slice(0, MOST_TOLD)),
       taken: String(this.#taken),
       close: false,
     };

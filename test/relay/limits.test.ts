@@ -1,9 +1,9 @@
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer as createNetServer, connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { uuidV7 } from "../../src/reporter/uuid-v7.js";
 import { startReceiver, type Receiver } from "../support/receiver.js";
 import {
   auditctl,
@@ -53,7 +53,7 @@ const talk = async (): Promise<{
 };
 
 describe("the relay's socket", () => {
-  const id = randomUUID();
+  const id = uuidV7();
   const input = { sessionId: id, source, entries: entriesFrom(0, 1) };
   const bodyOf = (changed: Readonly<Record<string, unknown>>): string =>
     JSON.stringify({ variables: { input: { ...input, ...changed } } });
@@ -64,6 +64,7 @@ describe("the relay's socket", () => {
     ["null", "null", 400, "BAD_USER_INPUT"],
     ["no input", "{}", 400, "BAD_USER_INPUT"],
     ["a session that is no UUID", bodyOf({ sessionId: "1" }), 400, "BAD_USER_INPUT"],
+    ["a session of chance", bodyOf({ sessionId: "6c0ae8a4-1e5b-4d3e-9a1f-0123456789ab" }), 400, "BAD_USER_INPUT"],
     ["no source", bodyOf({ source: null }), 400, "BAD_USER_INPUT"],
     ["a program of 201 characters", bodyOf({ source: { ...source, program: "x".repeat(201) } }), 400, "BAD_USER_INPUT"],
     ["entries that are no list", bodyOf({ entries: {} }), 400, "BAD_USER_INPUT"],
@@ -82,7 +83,7 @@ describe("the relay's socket", () => {
   });
 
   it("hands on as it is whatever an entry holds: the API judges it", async () => {
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     const strange = [null, 7, "text", [], { sequenceNumber: "-1" }, { __proto__: null, "\u0000": "\ud800" }];
     await post(place.socket, callOf(sessionId, strange));
     const call = await until(() => receiver.calls.find((it) => it.input.sessionId === sessionId), { what: "it came" });
@@ -99,7 +100,7 @@ describe("the relay's socket", () => {
 
   it("answers more requests at once on one connection than are allowed with UNAVAILABLE, and closes it", async () => {
     const { socket, closed, said } = await talk();
-    const body = callOf(randomUUID(), entriesFrom(0, 1));
+    const body = callOf(uuidV7(), entriesFrom(0, 1));
     const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`;
     socket.write(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`.repeat(20));
     await closed;
@@ -119,7 +120,7 @@ describe("the relay's socket", () => {
     write();
     await Promise.all([silent.closed, halting.closed, until(() => deaf.socket.destroyed, { what: "it is cut off" })]);
     expect(silent.said()).toMatch(/^HTTP\/1\.1 408 /);
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     expect((await post(place.socket, callOf(sessionId, entriesFrom(0, 1)))).status).toBe(200);
   });
 });
@@ -130,7 +131,7 @@ describe("a spool that is full", () => {
     const api = await startReceiver();
     api.mode = "stall";
     const full = await startRelay(small, api.url, ["--spool-max-bytes", String(4 * 1024 * 1024), "--timeout", "300"]);
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     const large = (number: number): string =>
       callOf(sessionId, [{ sequenceNumber: String(number), fields: "x".repeat(900_000) }]);
     let taken = 0;
@@ -170,7 +171,7 @@ describe("the start of a relay", () => {
       78,
       `${place.socket} can't be used: it is process ${relay.pid}'s. End what uses it, or name another path.`,
     ]);
-    expect((await post(place.socket, callOf(randomUUID(), []))).status).toBe(200);
+    expect((await post(place.socket, callOf(uuidV7(), []))).status).toBe(200);
   });
 
   it("names the process that uses its spool", async () => {

@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { uuidV7 } from "../../src/reporter/uuid-v7.js";
 import { refusal, startReceiver, type Receiver } from "../support/receiver.js";
 import {
   callOf,
@@ -44,7 +44,7 @@ describe("the relay", () => {
   it("gives the API every entry of eight processes once, each session's in order, and ends with 0", async () => {
     relay = await startRelay(place, receiver.url);
     expect(statSync(place.socket).mode & 0o777).toBe(0o660);
-    const sessions = Array.from({ length: 8 }, () => randomUUID());
+    const sessions = Array.from({ length: 8 }, () => uuidV7());
     await Promise.all(
       sessions.map(async (sessionId) => {
         const agent = keepAlive();
@@ -79,7 +79,7 @@ describe("the relay", () => {
   it("hands on all that it answered before kill -9, once", async () => {
     receiver.mode = "stall";
     relay = await startRelay(place, receiver.url, ["--timeout", "500"]);
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     for (let first = 0; first < 300; first += 10)
       expect((await post(place.socket, callOf(sessionId, entriesFrom(first, 10)))).status).toBe(200);
     await relay.end("SIGKILL");
@@ -105,7 +105,7 @@ describe("the relay", () => {
   it("leaves to the next run what the API doesn't take, and that it ended", async () => {
     receiver.mode = "stall";
     relay = await startRelay(place, receiver.url, ["--timeout", "300"]);
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 10)));
     await until(async () => (await relay.metric('audit_relay_upstream_failures_total{reason="TIMEOUT"}')) > 0, {
       what: "a call has timed out",
@@ -131,7 +131,7 @@ describe("the relay", () => {
         sequenceNumber === "7" ? [{ index, sequenceNumber, code: "CONFLICT", message: "another content" }] : [],
       );
     relay = await startRelay(place, receiver.url);
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 20), { taken: "20", close: true }));
     await until(() => receiver.said(sessionId).some(({ close }) => close), { what: "the session is closed" });
     expect(receiver.numbers(sessionId)).toEqual(numbersTo(20).filter((number) => number !== "7"));
@@ -153,7 +153,7 @@ describe("the relay", () => {
     receiver.mode = ({ input }) =>
       input.entries.some(({ sequenceNumber }) => sequenceNumber === "613") ? refusal("BAD_USER_INPUT") : undefined;
     relay = await startRelay(place, receiver.url);
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 1_000), { taken: "1000" }));
     await until(() => receiver.said(sessionId).some(({ dropped }) => dropped.length > 0), { what: "it is dropped" });
     await untilReceived(sessionId, 999);
@@ -166,7 +166,7 @@ describe("the relay", () => {
   });
 
   it("sets a forbidden session aside where its own is welcome, and tells of it there", async () => {
-    const [theirs, another] = [randomUUID(), randomUUID()];
+    const [theirs, another] = [uuidV7(), uuidV7()];
     receiver.mode = ({ input }) => (input.sessionId === theirs ? refusal("FORBIDDEN") : undefined);
     relay = await startRelay(place, receiver.url);
     await post(place.socket, callOf(theirs, entriesFrom(0, 3)));
@@ -185,7 +185,7 @@ describe("the relay", () => {
   it("keeps everything while its token isn't taken, and reads the file again", async () => {
     receiver.mode = ({ token }) => (token === "second-token" ? undefined : refusal("FORBIDDEN"));
     relay = await startRelay(place, receiver.url);
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 5)));
     await until(() => receiver.calls.some(({ input }) => input.sessionId === sessionId), { what: "it was refused" });
     writeFileSync(place.tokenFile, "second-token\n");
@@ -200,7 +200,7 @@ describe("the relay", () => {
       { data: { reportAuditEntries: { accepted: 1, repeated: 0, refused: [] } } },
       { data: null },
     ];
-    const sessionId = randomUUID();
+    const sessionId = uuidV7();
     receiver.mode = ({ input }) => (input.sessionId === sessionId ? answers.shift() : undefined);
     relay = await startRelay(place, receiver.url);
     await post(place.socket, callOf(sessionId, entriesFrom(0, 5)));

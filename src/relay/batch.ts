@@ -95,11 +95,13 @@ function droppedOf(value: unknown): readonly DroppedNumbers[] {
 
 function isDropped(value: unknown): value is DroppedNumbers {
   const ranges = member(value, "sequenceNumbers");
-  return (
-    typeof member(value, "reason") === "string" &&
-    Array.isArray(ranges) &&
-    ranges.every((range) => Array.isArray(range) && range.length === 2 && range.every(isNumber))
-  );
+  return typeof member(value, "reason") === "string" && Array.isArray(ranges) && ranges.every(isRange);
+}
+
+function isRange(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [first, last] = value as readonly unknown[];
+  return isNumber(first) && isNumber(last) && BigInt(first) <= BigInt(last);
 }
 
 function takenOf(value: unknown): string | number | null {
@@ -114,9 +116,13 @@ function closeOf(value: unknown): boolean {
   throw new BatchError("close has to be true or false.");
 }
 
-/** A number as text, or one that JSON's numbers hold exactly. */
+const LARGEST_NUMBER = 2n ** 63n - 1n;
+
+/** A sequence number: as text, or as one that JSON's numbers hold exactly. */
 export const isNumber = (value: unknown): value is string | number =>
-  typeof value === "string" ? /^\d{1,19}$/.test(value) : Number.isSafeInteger(value) && Number(value) >= 0;
+  typeof value === "string"
+    ? /^\d{1,19}$/.test(value) && BigInt(value) <= LARGEST_NUMBER
+    : Number.isSafeInteger(value) && Number(value) >= 0;
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

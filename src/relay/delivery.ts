@@ -27,6 +27,11 @@ type Refused = Extract<UpstreamAnswer, { readonly kind: "refused" }>;
 /** What an entry may be refused with that is over another time. */
 const passing = new Set(["UNAVAILABLE", "AUDIT_UNAVAILABLE", "TIMEOUT", "INTERNAL"]);
 
+/** So few are never too many for the time that a call has. */
+const FEW_ENTRIES = 20;
+
+const saysMore = ({ dropped, taken, close }: Batch): boolean => dropped.length > 0 || taken !== null || close;
+
 /**
  * Sends batches to the API until each of their entries is accepted, or stands aside and is reported as dropped. Whatever
  * may be over later is tried again, for as long as it takes.
@@ -56,6 +61,7 @@ export class Delivery {
   async #send(batch: Batch, failedBefore = 0): Promise<void> {
     for (let failures = failedBefore; ; failures++) {
       const answer = await this.#ask(batch);
+      if (answer === "slow") return this.#halve(batch);
       if (answer.kind === "judged") return this.#judged(batch, answer, failures);
       if (answer.code !== "FORBIDDEN") return this.#split(batch, answer);
       // Either this session isn't the token's, or the token has lost its role: then its own session isn't welcome either.
@@ -83,19 +89,25 @@ export class Delivery {
   async #split(batch: Batch, refusal: Refused): Promise<void> {
     const { entries } = batch;
     const bare: Batch = { ...batch, dropped: [], taken: null, close: false };
-    const saysMore = batch.dropped.length > 0 || batch.taken !== null || batch.close;
     if (entries.length === 0) return this.#sayLess(batch, refusal);
-    if (entries.length === 1 && !saysMore) {
+    if (entries.length === 1 && !saysMore(batch)) {
       await this.#setAside(batch, [{ index: 0, ...refusal }]);
       return;
     }
     // Where the session itself is refused, no half of its entries is better.
     const session = await this.#ask({ ...bare, entries: [] });
-    if (session.kind === "refused") return this.#setAsideAll(batch, refusal);
+    if (session !== "slow" && session.kind === "refused")
+      return session.code === "FORBIDDEN" ? this.#send(batch) : this.#setAsideAll(batch, refusal);
+    await this.#halve(batch);
+  }
+
+  /** What a call says beside its entries comes behind them. */
+  async #halve(batch: Batch): Promise<void> {
+    const { entries, ...more } = batch;
     const middle = Math.ceil(entries.length / 2);
     for (const half of [entries.slice(0, middle), entries.slice(middle)])
-      if (half.length > 0) await this.#send({ ...bare, entries: half });
-    if (saysMore) await this.#send({ ...batch, entries: [] });
+      if (half.length > 0) await this.#send({ ...batch, entries: half, dropped: [], taken: null, close: false });
+    if (saysMore(batch)) await this.#send({ ...more, entries: [] });
   }
 
   /** A call without entries is refused: what it says is said part by part, and what is still refused is noted. */
@@ -148,11 +160,10 @@ export class Delivery {
       await this.#wait(failures);
   }
 
-  /** Asks until the API says something that holds. */
-  async #ask(batch: Batch): Promise<Judged | Refused> {
+  /** Asks until the API says something that holds; `slow` where it may only be that there are too many entries. */
+  async #ask(batch: Batch): Promise<Judged | Refused | "slow"> {
     for (let failures = 0; ; failures++) {
       this.#requireRunning();
-      this.parts.metrics.calls.inc();
       const answer = await this.parts.upstream.report(batch);
       if (answer.kind !== "failed") {
         if (this.#failingSince !== null) this.parts.log.info("the API answers again");
@@ -160,13 +171,18 @@ export class Delivery {
         return answer;
       }
       this.#requireRunning();
-      this.#failed(answer.reason);
+      this.#noteFailure(answer.reason);
       await this.#wait(failures);
+      if (answer.reason === "TIMEOUT" && failures > 0 && batch.entries.length > FEW_ENTRIES) return "slow";
     }
   }
 
   #failed(reason: string): void {
     this.parts.metrics.upstreamFailures.inc({ reason });
+    this.#noteFailure(reason);
+  }
+
+  #noteFailure(reason: string): void {
     if (this.#failingSince !== null) return;
     this.#failingSince = Date.now();
     this.parts.log.warn({ reason }, "the API takes nothing: kept, and sent again");

@@ -1,4 +1,4 @@
-import { LineSpool, type LineSpoolOptions } from "../disk/line-spool.js";
+import { LineSpool, LineSpoolFullError, type LineSpoolOptions } from "../disk/line-spool.js";
 import { MOST_ENTRIES, type Batch } from "./batch.js";
 import type { SpoolState } from "./metrics.js";
 import { keptBatch, keptHead, keptText, type KeptBatch } from "./kept-batch.js";
@@ -22,6 +22,8 @@ interface Lane {
   isBusy: boolean;
 }
 
+/** What is told of a batch while it waits on the disk takes some hundred octets of memory. */
+const MOST_BATCHES = 250_000;
 /** So many octets of batches are held at a time; the rest waits on the disk. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
@@ -72,6 +74,7 @@ export class Outbox {
 
   /** Keeps a batch, on the disk once this resolves. @throws LineSpoolFullError, or what the system says */
   async append(batch: Batch): Promise<void> {
+    if (this.#index.size >= MOST_BATCHES) throw new LineSpoolFullError("The spool holds as many batches as it may.");
     const text = keptText(batch, Date.now());
     const [line] = await this.spool.append([text]);
     if (line !== undefined) this.#add(line, text);
@@ -82,6 +85,8 @@ export class Outbox {
   async next(): Promise<Consignment | null> {
     while (!this.#isStopped) {
       const seen = this.#version;
+      // The more is at hand, the more goes in one call.
+      if (this.#windowBytes < WINDOW_BYTES / 2 && (await this.#load())) continue;
       const lane = this.#freeLane();
       if (lane) return this.#take(lane);
       if (!(await this.#load())) await this.#changedSince(seen);

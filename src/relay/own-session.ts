@@ -28,6 +28,7 @@ export class OwnSession {
   /** How many of them the call under way says. */
   #beingTold = 0;
   #telling: Promise<UpstreamAnswer> | null = null;
+  #failingSince: number | null = null;
   #wake: () => void = () => undefined;
 
   constructor(
@@ -36,6 +37,11 @@ export class OwnSession {
     private readonly metrics: RelayMetrics,
     private readonly log: RelayLog,
   ) {}
+
+  /** Since when it couldn't be told, in milliseconds since 1970; null where the last call was taken. */
+  get failingSince(): number | null {
+    return this.#failingSince;
+  }
 
   /** Takes numbers for what is dropped; it is told soon. */
   drop(reason: string, entries: number): void {
@@ -66,7 +72,9 @@ export class OwnSession {
     for (let failures = 0; !signal.aborted;) {
       const answer = await this.tell();
       failures = answer.kind === "judged" ? 0 : failures + 1;
-      if (answer.kind === "refused") this.log.error({ code: answer.code }, "the API refuses the relay's own session");
+      this.#failingSince = failures === 0 ? null : (this.#failingSince ?? Date.now());
+      if (answer.kind === "refused" && failures === 1)
+        this.log.error({ code: answer.code }, "the API refuses the relay's own session");
       if (failures > 0) await pause(backoff(failures), signal);
       else if (this.#untold.length === 0) await this.#woken(signal);
     }

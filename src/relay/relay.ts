@@ -80,7 +80,7 @@ class RunningRelay implements Relay {
   ) {
     const { url, tokenFile, timeout } = options;
     // One connection more is the own session's.
-    this.#upstream = new Upstream(url, tokenFile, timeout, SESSIONS_AT_A_TIME + 1);
+    this.#upstream = new Upstream(url, tokenFile, timeout, SESSIONS_AT_A_TIME + 1, this.#metrics);
     this.#own = new OwnSession(this.#upstream, options.source, this.#metrics, log);
   }
 
@@ -176,7 +176,7 @@ class RunningRelay implements Relay {
   }
 
   #health(): RelayHealth {
-    const since = this.#delivery?.failingSince ?? null;
+    const since = this.#delivery?.failingSince ?? this.#own.failingSince;
     if (since === null) return { status: "ok", detail: null };
     return { status: "degraded", detail: `The API has taken nothing since ${new Date(since).toISOString()}.` };
   }

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { member, type Batch } from "./batch.js";
+import type { RelayMetrics } from "./metrics.js";
 import { readToken, TokenFileError } from "./token-file.js";
 
 /** One entry that the API refused, by its place in the call. */
@@ -43,6 +44,7 @@ export class Upstream {
     private readonly tokenFile: string,
     private readonly timeout: number,
     connections: number,
+    private readonly metrics: RelayMetrics,
   ) {
     const options = { keepAlive: true, maxSockets: connections };
     this.#agent = url.protocol === "https:" ? new HttpsAgent(options) : new HttpAgent(options);
@@ -50,6 +52,24 @@ export class Upstream {
 
   /** Makes one call; it never rejects, and takes the time-out at most. */
   async report(batch: Batch): Promise<UpstreamAnswer> {
+    this.metrics.calls.inc();
+    const answer = await this.#report(batch);
+    if (answer.kind === "failed") this.metrics.upstreamFailures.inc({ reason: answer.reason });
+    return answer;
+  }
+
+  /** Cuts off the calls under way: it isn't known what becomes of them. */
+  cutOff(): void {
+    for (const cut of this.#underway) cut.abort();
+  }
+
+  /** Closes the connections. */
+  close(): void {
+    this.cutOff();
+    this.#agent.destroy();
+  }
+
+  async #report(batch: Batch): Promise<UpstreamAnswer> {
     const cut = new AbortController();
     const timer = setTimeout(() => cut.abort(), this.timeout);
     this.#underway.add(cut);
@@ -62,17 +82,6 @@ export class Upstream {
       clearTimeout(timer);
       this.#underway.delete(cut);
     }
-  }
-
-  /** Cuts off the calls under way: it isn't known what becomes of them. */
-  cutOff(): void {
-    for (const cut of this.#underway) cut.abort();
-  }
-
-  /** Closes the connections. */
-  close(): void {
-    this.cutOff();
-    this.#agent.destroy();
   }
 
   async #post(body: string, { signal }: AbortController): Promise<{ readonly status: number; readonly text: string }> {

@@ -71,6 +71,13 @@ describe("the relay's socket", () => {
     ["1,001 entries", bodyOf({ entries: Array(1_001).fill(null) }), 400, "LIMIT_EXCEEDED"],
     ["dropped without ranges", bodyOf({ dropped: [{ reason: "x" }] }), 400, "BAD_USER_INPUT"],
     ["a negative range", bodyOf({ dropped: [{ reason: "x", sequenceNumbers: [[-1, 2]] }] }), 400, "BAD_USER_INPUT"],
+    [
+      "a range that ends first",
+      bodyOf({ dropped: [{ reason: "x", sequenceNumbers: [["2", "1"]] }] }),
+      400,
+      "BAD_USER_INPUT",
+    ],
+    ["taken beyond 2^63", bodyOf({ taken: "9223372036854775808" }), 400, "BAD_USER_INPUT"],
     ["taken as a fraction", bodyOf({ taken: 1.5 }), 400, "BAD_USER_INPUT"],
     ["a number beyond 2^53", bodyOf({}).replace(/}}}$/, ',"taken":9007199254740993}}}'), 400, "BAD_USER_INPUT"],
     ["close as text", bodyOf({ close: "yes" }), 400, "BAD_USER_INPUT"],

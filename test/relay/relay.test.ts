@@ -210,4 +210,14 @@ describe("the relay", () => {
       receiver.calls.filter(({ input }) => input.sessionId === sessionId).map(({ input }) => input.source),
     ).toEqual(Array(5).fill(source));
   });
+
+  it("sends fewer entries a call where the API hasn't the time for many", async () => {
+    receiver.mode = ({ input }) => (input.entries.length > 100 ? new Promise(() => undefined) : undefined);
+    relay = await startRelay(place, receiver.url, ["--timeout", "200"]);
+    const sessionId = uuidV7();
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 200), { taken: "200" }));
+    await untilReceived(sessionId, 200);
+    expect(receiver.numbers(sessionId)).toEqual(numbersTo(200));
+    await until(() => receiver.said(sessionId).at(-1)?.taken === "200", { what: "what it has taken came" });
+  });
 });

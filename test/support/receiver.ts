@@ -17,7 +17,7 @@ export interface ReceivedCall {
   readonly input: ReceivedInput;
 }
 
-/** What it does with a call: takes it, never answers, answers garbage, or what a function gives for it. */
+/** What it does with a call: takes it, never answers, answers garbage, or what a function gives for it, or a promise. */
 export type ReceiverMode = "take" | "stall" | "garbage" | ((call: ReceivedCall) => unknown);
 
 /** A server that speaks `reportAuditEntries` as the API does, and remembers what it was told. */
@@ -71,7 +71,7 @@ export async function startReceiver(port = 0): Promise<Receiver> {
     const { mode } = receiver;
     response.setHeader("content-type", "application/json");
     if (mode === "garbage") return void response.end("<html>not now</html>");
-    const told = typeof mode === "function" ? mode(call) : undefined;
+    const told = typeof mode === "function" ? await mode(call) : undefined;
     const refused = Array.isArray(told) ? (told as { readonly index: number }[]) : [];
     response.end(JSON.stringify(told === undefined || Array.isArray(told) ? take(call, refused) : told));
   };

@@ -47,6 +47,7 @@ const ANSWER_MILLISECONDS = 1_500;
 const FLUSH_MILLISECONDS = 5_000;
 /** Where the API takes nothing, waiting for it is of little use: what waits is on the disk. */
 const VAIN_FLUSH_MILLISECONDS = 1_000;
+const LOOK_MILLISECONDS = 100;
 const CLOSE_MILLISECONDS = 1_500;
 
 /**
@@ -121,8 +122,7 @@ class RunningRelay implements Relay {
     const { log } = this;
     const outbox = this.#outbox;
     if (this.#intake) await closeServer(this.#intake, ANSWER_MILLISECONDS);
-    const isVain = (this.#delivery?.failingSince ?? null) !== null;
-    if (outbox) await within(isVain ? VAIN_FLUSH_MILLISECONDS : FLUSH_MILLISECONDS, outbox.emptied());
+    if (outbox) await this.#flush(outbox.emptied());
     this.#ending.abort();
     outbox?.stop();
     this.#upstream.cutOff();
@@ -133,6 +133,21 @@ class RunningRelay implements Relay {
     log.info({ waiting: outbox?.state.entries ?? 0 }, "stopped");
     await outbox?.close();
     await this.#socket?.release();
+  }
+
+  /** Whether the API fails may show meanwhile. */
+  async #flush(emptied: Promise<void>): Promise<void> {
+    const begun = performance.now();
+    const isEmptied = emptied.then(() => true);
+    for (;;) {
+      const time = this.#failingSince() === null ? FLUSH_MILLISECONDS : VAIN_FLUSH_MILLISECONDS;
+      const left = begun + time - performance.now();
+      if (left <= 0 || (await within(Math.min(left, LOOK_MILLISECONDS), isEmptied))) return;
+    }
+  }
+
+  #failingSince(): number | null {
+    return this.#delivery?.failingSince ?? this.#own.failingSince;
   }
 
   async #openOutbox(): Promise<Outbox> {
@@ -176,7 +191,7 @@ class RunningRelay implements Relay {
   }
 
   #health(): RelayHealth {
-    const since = this.#delivery?.failingSince ?? this.#own.failingSince;
+    const since = this.#failingSince();
     if (since === null) return { status: "ok", detail: null };
     return { status: "degraded", detail: `The API has taken nothing since ${new Date(since).toISOString()}.` };
   }

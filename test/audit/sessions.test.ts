@@ -44,15 +44,20 @@ async function sessionOf(server: TestServer, id: string, tenant: string | null):
   return session;
 }
 
-/** Waits until the row says so: to look by the query takes numbers itself. */
-const untilHeard = (id: string, taken: number, received: string): Promise<unknown> =>
-  until(
+/**
+ * Waits until the row says so: to look by the query takes numbers itself. Sessions are heard of within a second where one
+ * more is opened, as another tenant's attempt does.
+ */
+async function untilHeard(server: TestServer, id: string, taken: number, received: string): Promise<void> {
+  await attempt(server, `t-${randomUUID()}`);
+  await until(
     async () => {
       const sql = "select from audit.session where id = $1 and taken = $2 and received = $3";
       return (await query(database.adminUrl, sql, [id, taken, received])).length === 1;
     },
-    { what: `the session has taken ${String(taken)} numbers, of which ${received} have entries` },
+    { what: `the session has taken ${String(taken)} numbers, of which ${received} have entries`, deadline: 12_000 },
   );
+}
 
 /** Deletes an entry, as only a superuser can who has put the guards aside. */
 const lose = ({ sessionId, sequenceNumber }: OperationReport): Promise<void> =>
@@ -97,7 +102,7 @@ describe("the sessions of the API's runs", () => {
     expect(places.map(({ sequenceNumber }) => sequenceNumber)).toEqual(["0", "0", "0", "1", "2"]);
     for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     const [acme = "", globex = "", other = ""] = ids;
-    await untilHeard(other, 1, "{[0,1)}");
+    await untilHeard(second, other, 1, "{[0,1)}");
     await first.stop();
 
     expect(await sessionOf(second, other, "acme")).toMatchObject({
@@ -173,7 +178,7 @@ describe("the sessions of the API's runs", () => {
       .catch(() => "cut off");
     await untilBlocked(database, 1);
     await attempt(killed, "initech");
-    await untilHeard(sessionId, 4, "{[0,2),[3,4)}");
+    await untilHeard(killed, sessionId, 4, "{[0,2),[3,4)}");
     expect(await sessionOf(killed, sessionId, "initech")).toMatchObject({
       state: "OPEN",
       expected: "4",
@@ -193,7 +198,7 @@ describe("the sessions of the API's runs", () => {
     expect(place.sessionId).not.toBe(sessionId);
     expect(place.sequenceNumber).toBe("0");
     // What it wrote since it was heard of last, a look, is found by another.
-    await untilHeard(sessionId, 4, "{[0,2),[3,5)}");
+    await untilHeard(next, sessionId, 4, "{[0,2),[3,5)}");
     expect(await sessionOf(next, sessionId, "initech")).toMatchObject({
       state: "SILENT",
       closedAt: null,
@@ -221,7 +226,7 @@ describe("the sessions of the API's runs", () => {
     const waiting = await attempt(server, "hooli", "member");
     expect(waiting).toMatchObject({ sessionId, sequenceNumber: "1", entryIds: [] });
     await attempt(server, "hooli");
-    await untilHeard(sessionId, 3, "{[0,1),[2,3)}");
+    await untilHeard(server, sessionId, 3, "{[0,1),[2,3)}");
     const [open] = await readSessions(server, { sessionId: [sessionId] }, "hooli");
     expect(open).toMatchObject({ lost: none, inFlight: { count: "1", ranges: ["1"] } });
     await unguarded(database, "grant insert (session_id, sequence_number, ordinal) on audit.entry_key to audit_writer");

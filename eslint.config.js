@@ -103,7 +103,7 @@ export default defineConfig(
   },
   { files: ["src/audit/type-graphql.ts"], rules: { "no-restricted-imports": "off" } },
   {
-    files: ["src/main.ts", "src/cli/**", "test/**", "bench/**", "demo/**", "drill/**"],
+    files: ["src/main.ts", "src/cli/**", "test/**", "bench/**", "demo/**", "drill/**", "scratch/**"],
     rules: { "no-restricted-syntax": "off" },
   },
 );

@@ -20,6 +20,13 @@ export async function clusterCpu(postmaster: number): Promise<number> {
   return living.reduce((sum, each) => sum + each, reaped);
 }
 
+/** Microseconds of CPU that a process has used, all its living threads; those of Node's live as long as it does. */
+export async function processCpu(pid: number): Promise<number> {
+  const threads = await readdir(`/proc/${String(pid)}/task`);
+  const times = await Promise.all(threads.map((thread) => runTime(`${String(pid)}/task/${thread}`)));
+  return times.reduce((sum, each) => sum + each, 0);
+}
+
 /** Parent and the reaped children's user and system time; null where it has just ended. */
 async function readStat(pid: number | string): Promise<{ parent: number; childTicks: number } | null> {
   const text = await readIfThere(`/proc/${String(pid)}/stat`);
@@ -29,8 +36,8 @@ async function readStat(pid: number | string): Promise<{ parent: number; childTi
 }
 
 /** A server process has one thread, whose time on a CPU the scheduler keeps in nanoseconds. */
-async function runTime(pid: number): Promise<number> {
-  const [nanoseconds = "0"] = ((await readIfThere(`/proc/${String(pid)}/schedstat`)) ?? "").split(" ");
+async function runTime(task: number | string): Promise<number> {
+  const [nanoseconds = "0"] = ((await readIfThere(`/proc/${String(task)}/schedstat`)) ?? "").split(" ");
   return Number(nanoseconds) / 1_000;
 }
 

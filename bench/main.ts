@@ -7,6 +7,8 @@ import { startCluster } from "./cluster.js";
 import { progress } from "./progress.js";
 import { compareReads } from "./read/compare.js";
 import { readTables, readVerdicts } from "./read/report.js";
+import { compareReports } from "./report/compare.js";
+import { reportTables, reportVerdicts } from "./report/report.js";
 import type { Verdict } from "./verdict.js";
 import { compareWrites } from "./write/compare.js";
 import { comparisons, writeTables, writeVerdicts } from "./write/report.js";
@@ -18,7 +20,10 @@ const { values: options } = parseArgs({
     out: { type: "string", default: ".data/bench.json" },
   },
 });
-if (![undefined, "write", "read"].includes(options.only)) throw new Error("--only takes write or read.");
+const parts = ["write", "read", "report"] as const;
+if (![undefined, ...parts].includes(options.only as (typeof parts)[number]))
+  throw new Error(`--only takes one of ${parts.join(", ")}.`);
+const isAsked = (part: (typeof parts)[number]): boolean => options.only === undefined || options.only === part;
 
 const writeOptions = options.quick
   ? { alternations: 3, stretches: 2, requests: 100, warmUp: 500, entries: 50_000 }
@@ -26,6 +31,7 @@ const writeOptions = options.quick
 const readOptions = options.quick
   ? { alternations: 3, repeats: 2, sizes: [10_000, 50_000] as const }
   : { alternations: 11, repeats: 5, sizes: [10_000, 1_000_000] as const };
+const reportOptions = options.quick ? { alternations: 3, calls: 8 } : { alternations: 11, calls: 20 };
 
 const cluster = await startCluster();
 // A signal ends the bench, and with it the server and the folder that it made.
@@ -48,17 +54,23 @@ async function measure(): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   const machine = { node: process.version, postgresql: cluster.version, cpus: cpus().length };
   const result: Record<string, unknown> = { at: new Date().toISOString(), quick: options.quick, ...machine };
-  if (options.only !== "read") {
+  if (isAsked("write")) {
     const results = await compareWrites(cluster, writeOptions);
     console.log(writeTables(results));
     verdicts.push(...writeVerdicts(results));
     result["writes"] = { ...writeOptions, results, comparisons: comparisons(results) };
   }
-  if (options.only !== "write") {
+  if (isAsked("read")) {
     const results = await compareReads(cluster, readOptions);
     console.log(readTables(results, readOptions.sizes));
     verdicts.push(...readVerdicts(results));
     result["reads"] = { ...readOptions, results };
+  }
+  if (isAsked("report")) {
+    const results = await compareReports(cluster, reportOptions);
+    console.log(reportTables(results));
+    verdicts.push(...reportVerdicts(results));
+    result["reports"] = { ...reportOptions, results };
   }
   for (const { text, holds } of verdicts) console.log(`${holds ? "holds " : "FAILS "} ${text}`);
   await mkdir(dirname(options.out), { recursive: true });

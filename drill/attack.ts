@@ -1,13 +1,14 @@
 import { ScratchCluster } from "../scratch/cluster.js";
 import { rowsOf, run as runSql } from "../scratch/sql.js";
 import { table } from "../scratch/table.js";
-import { Api } from "./api.js";
+import { Api } from "../scratch/api.js";
 import { attackersOf } from "./attack/attackers.js";
 import { attacks, type Attack } from "./attack/list.js";
 import { otherWays } from "./attack/other-ways.js";
 import { logState } from "./attack/state.js";
 import { tryOut } from "./attack/try-out.js";
-import { deploy, leaveEntries, type Deployment } from "./deployment.js";
+import { deploy, type Deployment } from "../scratch/deployment.js";
+import { leaveEntries } from "./leave-entries.js";
 import type { Drill, DrillGround, DrillReport } from "./drill.js";
 import { outcomes, type Judgement } from "./outcome.js";
 import { groupBy } from "./values.js";

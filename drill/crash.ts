@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Api } from "./api.js";
+import { Api } from "../scratch/api.js";
 import type { Drill, DrillGround, DrillReport } from "./drill.js";
 import { CLIENTS, leakedSecrets, prepareLoad, quiet, type LoadGround } from "./load.js";
 import { reconcile } from "./reconcile.js";

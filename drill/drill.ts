@@ -4,6 +4,8 @@ export interface DrillOptions {
   readonly seed: number;
   /** How often what is broken is broken. */
   readonly kills: number | null;
+  /** How many entries are reported. */
+  readonly entries: number | null;
   /** A short run, which shows that the drill works rather than that the product does. */
   readonly quick: boolean;
 }

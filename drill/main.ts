@@ -7,14 +7,15 @@ import { attack } from "./attack.js";
 import { crash } from "./crash.js";
 import { escape } from "./escape.js";
 import { outage } from "./outage.js";
+import { reports } from "./reports.js";
 import type { Drill, DrillOptions } from "./drill.js";
 
 /** sysexits.h: EX_USAGE. */
 const USAGE = 64;
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-const drills: readonly Drill[] = [crash, outage, attack, escape];
+const drills: readonly Drill[] = [crash, outage, attack, escape, reports];
 
-const help = `npm run drill -- NAME [--seed NUMBER] [--kills NUMBER] [--quick]
+const help = `npm run drill -- NAME [--seed NUMBER] [--kills NUMBER] [--entries NUMBER] [--quick]
 
 Does harm to an API and a PostgreSQL of its own, in a scratch folder, and looks what became of the log. Prints what was
 tried and what came of it, and exits with 1 where anything was lost.
@@ -27,6 +28,7 @@ ${table(
 
   --seed NUMBER   decides what chance decides; printed, so that a run can be repeated
   --kills NUMBER  how often crash kills and outage stops
+  --entries NUMBER  how many entries reports sends, undisturbed and again with faults
   --quick         a short run`;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -64,6 +66,7 @@ function read(args: string[]): string | { drill: Drill | null; options: DrillOpt
       options: {
         seed: { type: "string" },
         kills: { type: "string" },
+        entries: { type: "string" },
         quick: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -73,7 +76,12 @@ function read(args: string[]): string | { drill: Drill | null; options: DrillOpt
     if (positionals.length > 1 || (name !== undefined && drill === null))
       return `There is no drill ${positionals.join(" ")}: choose one of ${drills.map((each) => each.name).join(", ")}.`;
     const seed = numberOf(values.seed, "--seed") ?? Math.floor(Math.random() * 2 ** 32);
-    const options = { seed, kills: numberOf(values.kills, "--kills"), quick: values.quick };
+    const options = {
+      seed,
+      kills: numberOf(values.kills, "--kills"),
+      entries: numberOf(values.entries, "--entries"),
+      quick: values.quick,
+    };
     return { drill: values.help ? null : drill, options };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Halt } from "../scratch/cluster.js";
 import { rowsOf, run as runSql } from "../scratch/sql.js";
 import { table } from "../scratch/table.js";
-import { Api } from "./api.js";
+import { Api } from "../scratch/api.js";
 import type { Attempt } from "./attempt.js";
 import type { Drill, DrillGround, DrillReport } from "./drill.js";
 import { CLIENTS, prepareLoad, quiet, type LoadGround } from "./load.js";

@@ -1,5 +1,5 @@
 import type { ScratchCluster } from "../../scratch/cluster.js";
-import type { Deployment } from "../deployment.js";
+import type { Deployment } from "../../scratch/deployment.js";
 
 /** Who attacks, and where. */
 export interface Attacker {

@@ -4,9 +4,9 @@ import { run } from "../../scratch/sql.js";
 import { tokenMaker } from "../../scratch/tokens.js";
 import { migrations } from "../../migrations/index.js";
 import { features } from "../../src/features.js";
-import { Api, ApiStartError } from "../api.js";
+import { Api, ApiStartError } from "../../scratch/api.js";
 import type { Tried } from "../attack.js";
-import type { Deployment } from "../deployment.js";
+import type { Deployment } from "../../scratch/deployment.js";
 import type { Judgement } from "../outcome.js";
 import { added, alterations, logState } from "./state.js";
 

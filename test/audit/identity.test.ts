@@ -71,7 +71,13 @@ describe("nobody", () => {
 describe("who belongs to no tenant", () => {
   it("changes nothing, by any mutation, in production too: the attempt stands in the platform's log", async () => {
     const token = await client.server.token({ subject: "homeless", roles: ["admin", "member"] });
-    const values: Readonly<Record<string, unknown>> = { ids: [randomUUID()], spendLimitMicros: "1" };
+    const source = { program: "gateway", version: "1.0.0", host: "localhost" };
+    const values: Readonly<Record<string, unknown>> = {
+      ids: [randomUUID()],
+      spendLimitMicros: "1",
+      source,
+      entries: [],
+    };
     for (const mutation of inputMutations) {
       const needed = mutation.fields.filter(({ nullable }) => !nullable).map(({ name }) => name);
       const input = Object.fromEntries(needed.map((name) => [name, values[name] ?? randomUUID()]));

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { attackersOf, type Attacker } from "../../drill/attack/attackers.js";
 import { logState, type LogState } from "../../drill/attack/state.js";
 import { tryOut } from "../../drill/attack/try-out.js";
-import { Api } from "../../drill/api.js";
-import { deploy, leaveEntries, type Deployment } from "../../drill/deployment.js";
+import { Api } from "../../scratch/api.js";
+import { leaveEntries } from "../../drill/leave-entries.js";
+import { deploy, type Deployment } from "../../scratch/deployment.js";
 import { ScratchCluster } from "../../scratch/cluster.js";
 import { run } from "../../scratch/sql.js";
 

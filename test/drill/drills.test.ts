@@ -67,7 +67,7 @@ test("without a name, the drills are listed", async () => {
 });
 
 test.each([
-  [["nothing"], "There is no drill nothing: choose one of crash, outage, attack, escape.\n"],
+  [["nothing"], "There is no drill nothing: choose one of crash, outage, attack, escape, reports.\n"],
   [["crash", "--kills", "many"], "--kills takes a whole number, not many.\n"],
 ])("what isn't a drill is refused: %j", async (args, message) => {
   expect(await run(...args)).toEqual({ code: 64, stdout: "", stderr: message });

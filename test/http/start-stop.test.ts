@@ -39,7 +39,7 @@ describe("the start and the stop of the server", () => {
         `^ {2}database {3}PostgreSQL \\d+\\.\\d+.*, postgres://${username}@127.0.0.1:${port}/${database.name}$`,
       ),
     );
-    expect(lines[2]).toBe("  mutations  13: 12 audited, 1 exempt");
+    expect(lines[2]).toBe("  mutations  14: 12 audited, 2 exempt");
     expect(lines[3]).toBe("  auditing   strict: no change is committed without its entry");
     expect(lines[4]).toBe(`  graphql    ${server.origin}/graphql`);
     expect(lines[5]).toBe(`  health     ${server.origin}/healthz  ${server.origin}/readyz  ${server.origin}/metrics`);

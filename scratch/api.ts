@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ScratchDatabase } from "../scratch/cluster.js";
+import type { ScratchDatabase } from "./cluster.js";
 import { developmentTokenSettings, ensureDevelopmentKey } from "../src/auth/development-key.js";
 
 /** Built, whether this file itself is or not. */
@@ -62,6 +62,10 @@ export class Api {
     child.kill("SIGKILL");
     await ended;
     throw new ApiStartError(child.exitCode, said.trim());
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
   }
 
   /** What it said last. */

@@ -75,13 +75,14 @@ const state = `case when s.closed_at is not null then 'CLOSED'
 
 const below = (number: string) => `int8multirange(int8range(0, ${number}))`;
 
-// A reporter says of none of its numbers that it is settled: what has not come from one that is gone is lost.
+// A reporter says of none of its numbers that it is settled: what hasn't come may yet come, also from the spool of one that
+// is gone, until it says that it has ended.
 const numbers = `
   select s.*, n.state, d.numbers as dropped_numbers, e.expected, m.missing,
     case when s.kind = 'API' then m.missing * ${below("s.settled")}
-      when n.state = 'OPEN' then '{}' else m.missing end as lost_numbers,
+      when n.state = 'CLOSED' then m.missing else '{}' end as lost_numbers,
     case when s.kind = 'API' then m.missing - ${below("s.settled")}
-      when n.state = 'OPEN' then m.missing else '{}' end as unsettled
+      when n.state = 'CLOSED' then '{}' else m.missing end as unsettled
   from page s
     cross join lateral (select ${state} as state) n
     cross join lateral (

@@ -101,7 +101,7 @@ export class AuditSession {
   @Extensions({ complexity: costOfRanges })
   @Field(() => AuditSequenceNumbers, {
     description:
-      "Whose operation had ended with its entry, as the process said, or whose reporter is closed or silent: the entry isn't there.",
+      "Whose operation had ended with its entry, as the process said, or whose reporter said that it has ended: the entry isn't there.",
   })
   lost!: AuditSequenceNumbers;
 
@@ -114,7 +114,7 @@ export class AuditSession {
   @Extensions({ complexity: costOfRanges })
   @Field(() => AuditSequenceNumbers, {
     description:
-      "Of an API's session that ended: whose operation wasn't known to have ended. It was cut off, and then changed nothing; or its entry waits in that process's file, or was lost with it.",
+      "Of an API's session that ended: whose operation wasn't known to have ended. It was cut off, and then changed nothing; or its entry waits in that process's file, or was lost with it. Of a silent reporter's: what hasn't come, and may wait in its file.",
   })
   cutOff!: AuditSequenceNumbers;
 

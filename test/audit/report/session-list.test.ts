@@ -65,11 +65,11 @@ describe("what is missing of a session", () => {
     );
   });
 
-  test("of a reporter's may come while it is open, and is lost once it isn't", async () => {
+  test("of a reporter's may come until it is closed, also while it is silent, and is lost then", async () => {
     const reporter = { kind: "REPORTER", reporter: "gate", taken: 7, received: "{[0,2),[3,6)}" };
     expect(await account(await insert(reporter))).toBe("OPEN 7/5 lost  inFlight 2,6 cutOff ");
     expect(await account(await insert({ ...reporter, last_heard_at: longAgo }))).toBe(
-      "SILENT 7/5 lost 2,6 inFlight  cutOff ",
+      "SILENT 7/5 lost  inFlight  cutOff 2,6",
     );
     expect(await account(await insert({ ...reporter, closed_at: longAgo }))).toBe(
       "CLOSED 7/5 lost 2,6 inFlight  cutOff ",

@@ -149,14 +149,21 @@ const closeSessions = `
   $$`;
 
 const derive = `
-  -- The numbers that have entries, from all the entries again, whatever was counted before.
+  -- The numbers that have entries, from all the entries again, whatever was counted before. The row is locked first, by a
+  -- statement of its own: only the next sees the entries of who held it.
   create function audit_guard.derive_session(of_session uuid) returns int8multirange
-  language sql security definer set search_path = pg_catalog, pg_temp
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
   as $$
+  declare
+    derived int8multirange;
+  begin
+    perform from audit.session where id = of_session for update;
     update audit.session set
       received = audit_guard.received_numbers(tenant_id, id, audit.id_floor(to_timestamp(0)))
     where id = of_session
-    returning received
+    returning received into derived;
+    return derived;
+  end
   $$`;
 
 const functions = `

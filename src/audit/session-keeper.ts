@@ -86,7 +86,9 @@ export class SessionKeeper implements SessionWatcher {
 
   /** The operations that left these entries have ended. */
   settle(entries: readonly StatedEntry[]): void {
-    for (const { sessionId, sequenceNumber, repeats } of entries) {
+    for (const { sessionId, sequenceNumber, repeats, reportedBy } of entries) {
+      // Each report notes its session's numbers itself.
+      if (reportedBy) continue;
       const session = this.#tracked.get(sessionId)?.session;
       if (!session) {
         if (this.#strangers.size < MAX_STRANGERS) this.#strangers.add(sessionId);

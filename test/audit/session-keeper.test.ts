@@ -7,6 +7,7 @@ import { SessionStore } from "../../src/audit/session-store.js";
 import { Sessions, type Session, type SequencePlace } from "../../src/audit/session.js";
 import { insertEntries, inTransactionApart } from "../../src/audit/write-apart.js";
 import { connectionConfig } from "../../src/database/connection.js";
+import { holdTransaction, untilBlocked } from "../support/client.js";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { startProxy, type Proxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
@@ -253,6 +254,42 @@ describe("what is known of a session's numbers", () => {
     expect(before?.received).toBe("{[0,3),[4,10),[11,17),[18,24),[25,31),[32,38),[39,40)}");
     await query(database.apiUrl, "select audit_guard.derive_session($1)", [sessionId]);
     expect(await rowOf(sessionId)).toEqual(before);
+  });
+});
+
+describe("a session that is derived again", () => {
+  test("keeps what a call brings that has its row at that time", async () => {
+    const id = randomUUID();
+    await query(
+      database.adminUrl,
+      `insert into audit.session (id, tenant_id, kind, program, version, host, reporter)
+       values ($1, 'acme', 'REPORTER', 'p', '1', 'h', 'r')`,
+      [id],
+    );
+    const call = await holdTransaction(database);
+    await call.sql("update audit.session set received = '{[0,1)}' where id = $1", [id]);
+    const derived = pool.query<{ derived: string }>("select audit_guard.derive_session($1)::text as derived", [id]);
+    await untilBlocked(database, 1);
+    await insertRows(database, [{ session_id: id, sequence_number: "0" }]);
+    await call.commit();
+    expect((await derived).rows).toEqual([{ derived: "{[0,1)}" }]);
+  });
+});
+
+describe("sessions of others", () => {
+  test("are looked for however many reports come at the time, which note their numbers themselves", async () => {
+    const ended = startRun();
+    const place = ended.sessions.next("initech");
+    await untilRow(place.sessionId, { taken: "1" });
+    await ended.keeper.stop(1_000);
+    const next = startRun(60_000);
+    const reports = Array.from({ length: 1_000 }, () =>
+      entryAt("acme", { sessionId: randomUUID(), sequenceNumber: 0n }, { reportedBy: "gw-1" }),
+    );
+    next.keeper.settle(reports);
+    await write(next, entryAt("initech", place));
+    next.sessions.next("acme");
+    await untilRow(place.sessionId, { taken: "1", received: "{[0,1)}", is_closed: true });
   });
 });
 

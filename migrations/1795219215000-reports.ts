@@ -66,7 +66,8 @@ function rules(version: "now" | "before"): string {
       when entry.sequence_number < 0 then 'entry_sequence_number'
       when entry.ordinal < 0 then 'entry_ordinal'${from(`
       when entry.reported_by is not null
-        and (entry.session_id is null or entry.sequence_number is null or entry.claimed_at is null) then 'entry_reported'
+        and (entry.session_id is null or (entry.resource_type is distinct from 'audit_session'
+          and (entry.sequence_number is null or entry.claimed_at is null))) then 'entry_reported'
       when (entry.correlation_session_id is null) <> (entry.correlation_sequence_number is null)
         or entry.correlation_sequence_number < 0 then 'entry_correlation'`)}
       when (entry.repeat_count is null) <> (entry.repeated_sequence_numbers is null) or entry.repeat_count < 1
@@ -142,12 +143,12 @@ function rules(version: "now" | "before"): string {
 
 // Opens the session where nobody has it, and takes the numbers. Keys of reported entries have no operation's ordinal, so
 // that none can stand in the way of an entry of the API's own. Of the numbers that were taken before it answers which have
-// this content, and which another; what the API counts by itself, entered or not yet, is nobody's to report in.
+// this content, and which another, with that one's digest; what the API counts by itself, entered or not yet, is nobody's to report in.
 const beginReport = `
   create function audit_guard.begin_report(
     of_session uuid, of_tenant text, of_reporter text, of_program text, of_version text, of_host text,
     numbers bigint[], digests bytea,
-    out is_own boolean, out is_opened boolean, out repeated bigint[], out conflicting bigint[])
+    out is_own boolean, out is_opened boolean, out repeated bigint[], out conflicting bigint[], out kept_digests bytea[])
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   as $$
   declare
@@ -186,8 +187,9 @@ const beginReport = `
     select coalesce(array_agg(sequence_number), '{}') into fresh from taken;
     if cardinality(fresh) < cardinality(numbers) then
       select array_agg(number) filter (where key.digest = given.digest),
-        array_agg(number) filter (where key.digest is distinct from given.digest)
-        into repeated, conflicting
+        array_agg(number order by number) filter (where key.digest is distinct from given.digest),
+        array_agg(key.digest order by number) filter (where key.digest is distinct from given.digest)
+        into repeated, conflicting, kept_digests
         from (
           select number, substr(digests, 32 * place::integer - 31, 32) as digest
           from unnest(numbers) with ordinality as given (number, place)
@@ -197,6 +199,7 @@ const beginReport = `
     end if;
     repeated := coalesce(repeated, '{}');
     conflicting := coalesce(conflicting, '{}');
+    kept_digests := coalesce(kept_digests, '{}');
   end
   $$`;
 
@@ -221,15 +224,18 @@ const endReport = `
     from merged
   $$;
 
-  -- Notes what a call brought. Answers whether it closed the session, how many numbers that has taken, and how many ranges
-  -- its row holds by now.
+  -- Notes what a call brought. Answers whether it closed the session, how many numbers that has taken, how many ranges its
+  -- row holds by now, how many those make of which it is known what became of them, and which program it is of.
   create function audit_guard.end_report(
     of_session uuid, numbers int8multirange, repeats bigint, said_taken bigint, said_dropped jsonb, is_last boolean,
-    out is_closed boolean, out taken_count bigint, out range_count bigint)
+    out is_closed boolean, out taken_count bigint, out held_count bigint, out known_count bigint,
+    out of_program text, out of_version text, out of_host text)
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   as $$
   declare
     before audit.session;
+    after audit.session;
+    gone int8multirange;
   begin
     select * into before from audit.session where id = of_session and kind = 'REPORTER';
     is_closed := is_last and before.closed_at is null;
@@ -241,9 +247,16 @@ const endReport = `
       dropped = case when said_dropped = '[]' then dropped else audit_guard.merged_drops(dropped, said_dropped) end,
       closed_at = case when is_closed then clock_timestamp() else closed_at end
     where id = of_session and kind = 'REPORTER'
-    returning taken, (select count(*) from unnest(received))
-      + (select count(*) from jsonb_array_elements(dropped) as drops, unnest((drops ->> 'ranges')::int8multirange))
-    into taken_count, range_count;
+    returning * into after;
+    taken_count := after.taken;
+    of_program := after.program;
+    of_version := after.version;
+    of_host := after.host;
+    select coalesce(range_agg(ranges), '{}'), coalesce(sum((select count(*) from unnest(ranges))), 0)
+      into gone, held_count
+      from (select (drops ->> 'ranges')::int8multirange as ranges from jsonb_array_elements(after.dropped) as drops) as named;
+    held_count := held_count + (select count(*) from unnest(after.received));
+    known_count := (select count(*) from unnest(after.received + gone));
   end
   $$`;
 

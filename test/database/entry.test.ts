@@ -126,6 +126,11 @@ describe("what an entry may hold", () => {
     ["a report without its time", { reported_by: "gw-1" }, "entry_reported"],
     ["a report of no session", { ...report, session_id: null }, "entry_reported"],
     ["a report without its number", { ...report, sequence_number: null }, "entry_reported"],
+    [
+      "a reporter's word on a session of none",
+      { ...report, resource_type: "audit_session", session_id: null },
+      "entry_reported",
+    ],
     ["an enormous reporter", { ...report, reported_by: "x".repeat(2049) }, "entry_length"],
     ["nobody as the reporter", { ...report, reported_by: NIL }, "entry_no_nil_uuid"],
     ["a correlation without a number", { correlation_session_id: session_id }, "entry_correlation"],
@@ -172,6 +177,10 @@ describe("what an entry may hold", () => {
     ],
     ["an act on nothing", { resource_type: null, resource_id: null, resource_label: null, tenant_id: "$platform" }],
     ["a report", report],
+    [
+      "what a reporter says of its session",
+      { ...report, resource_type: "audit_session", action: "START", sequence_number: null, claimed_at: null },
+    ],
     ["a report of a refusal", { ...report, outcome: "DENIED", error_code: "FORBIDDEN" }],
     ["a correlation", { correlation_session_id: session_id, correlation_sequence_number: "9223372036854775807" }],
     [

@@ -95,7 +95,7 @@ describe("a report with a wrong entry amid good ones", () => {
       expect(answer?.message.startsWith(message), `${what}: ${String(answer?.message)}`).toBe(true);
     }
     const stored = await client.sql<{ number: string }>(
-      "select sequence_number as number from audit.entry where session_id = $1 and reported_by is not null order by id",
+      "select sequence_number as number from audit.entry where session_id = $1 and sequence_number is not null order by id",
       [sessionId],
     );
     expect(stored.map(({ number }) => number)).toEqual(["0", "2"]);
@@ -218,7 +218,7 @@ describe("what a reported URL hides", () => {
     ];
     const { data, errors } = await sendReport(client.server, token, { sessionId, entries });
     const stored = await readLog(client.server, { sessionId: [sessionId] });
-    expect(stored.filter(({ reportedBy }) => reportedBy).length).toBe(3);
+    expect(stored.filter(({ sequenceNumber }) => sequenceNumber !== null).length).toBe(3);
     const tables = await client.sql<{ all: string }>(
       `select query_to_xml(format('select * from %s', c.oid::regclass), true, true, '')::text as all
        from pg_class c join pg_namespace n on n.oid = relnamespace where relkind = 'r' and nspname in ('audit', 'app', 'auditql')`,

@@ -16,10 +16,8 @@ export interface JudgedEntry {
 export interface JudgedEntries {
   /** No two of them with one number. */
   readonly entries: readonly JudgedEntry[];
-  /** How many say again what another of the call says. */
-  readonly repeated: number;
-  /** Those with the number of another of the call, and other content. */
-  readonly conflicts: readonly JudgedEntry[];
+  /** Those with the number of one of them: what the log has by that number says what they are. */
+  readonly again: readonly JudgedEntry[];
   readonly refused: readonly RefusedEntry[];
 }
 
@@ -31,9 +29,8 @@ export function judgeEntries(
   now: number,
 ): JudgedEntries {
   const refused: RefusedEntry[] = [];
-  const conflicts: JudgedEntry[] = [];
+  const again: JudgedEntry[] = [];
   const kept = new Map<bigint, JudgedEntry>();
-  let repeated = 0;
   entries.forEach((entry, index) => {
     const value = entry === null ? null : entry.value;
     if (index >= MOST_ENTRIES) {
@@ -45,12 +42,10 @@ export function judgeEntries(
       refused.push({ index, sequenceNumber: numberIn(value), code: "BAD_USER_INPUT", message: content });
       return;
     }
-    const same = kept.get(content.sequenceNumber);
-    if (!same) kept.set(content.sequenceNumber, { index, content });
-    else if (same.content.digest.equals(content.digest)) repeated += 1;
-    else conflicts.push({ index, content });
+    if (kept.has(content.sequenceNumber)) again.push({ index, content });
+    else kept.set(content.sequenceNumber, { index, content });
   });
-  return { entries: [...kept.values()], repeated, conflicts, refused };
+  return { entries: [...kept.values()], again, refused };
 }
 
 const tooMany = `A call brings ${String(MOST_ENTRIES)} entries: send this one again.`;

@@ -10,7 +10,7 @@ import type { AuditObserver } from "../observer.js";
 import { reportMutation } from "../own-resources.js";
 import type { RefusalLog } from "../refusal-log.js";
 import type { ReportedResource } from "../reported-resource.js";
-import { sessionEntry } from "../session-entry.js";
+import { sessionEntry, type ProgramFacts } from "../session-entry.js";
 import type { Sessions } from "../session.js";
 import { insertEntries } from "../write-apart.js";
 import type { ReportedContent } from "./judge-entry.js";
@@ -31,14 +31,23 @@ export interface IntakeGround {
 }
 
 /** What a call left in its transaction. */
-interface Written {
-  readonly begun: BegunReport;
+interface Written extends Settled {
   readonly accepted: number;
   readonly written: readonly StatedEntry[];
 }
 
+/** What the entries are that aren't new. */
+interface Settled {
+  /** How many say what the log has by their number. */
+  readonly repeated: number;
+  /** Those that say something else. */
+  readonly conflicts: readonly JudgedEntry[];
+}
+
 /** A session's row holds its numbers as ranges: who reports every second number only would make it endless. */
 const MOST_RANGES = 100_000;
+/** Of numbers that come and such that won't, in turn, nothing is missing; but its row has to end somewhere. */
+const MOST_HELD = 4 * MOST_RANGES;
 
 /** Takes what other processes report into the log: each entry is judged alone, and stands there once. */
 export class ReportIntake {
@@ -56,16 +65,11 @@ export class ReportIntake {
   async take(context: MutationContext, input: ReportAuditEntriesInput): Promise<ReportedEntries> {
     const call = checkedCall(input);
     const judged = judgeEntries(input.entries, this.#resources, call.sessionId, Date.now());
-    const { begun, accepted, written } = await this.#write(context, call, judged);
-    const conflicts = [
-      ...judged.conflicts,
-      ...judged.entries.filter(({ content }) => begun.conflicting.has(content.sequenceNumber)),
-    ];
+    const { accepted, repeated, conflicts, written } = await this.#write(context, call, judged);
     context.afterCommit(async () => {
       this.ground.observer.written(written);
       if (conflicts.length > 0) await this.#enterConflicts(context, call, conflicts);
     });
-    const repeated = judged.repeated + begun.repeated.size;
     return { sessionId: call.sessionId, accepted, repeated, refused: refusals(judged, conflicts) };
   }
 
@@ -77,16 +81,16 @@ export class ReportIntake {
     const begun = await beginReport(client, call, reporter, contents);
     if (!begun.isOwn) throw await this.#refuse(context, call);
     const since = performance.now();
-    const opening = begun.isOpened ? [openedOrClosed("START", context, call)] : [];
+    const opening = begun.isOpened ? [openedOrClosed("START", context, call.sessionId, call.source)] : [];
     if (opening.length > 0) await insertEntries(client, opening);
     const entries = contents
       .filter(({ sequenceNumber: number }) => !begun.repeated.has(number) && !begun.conflicting.has(number))
       .map((content) => entryOf(context, reporter, call, content));
     await insertMany(client, entries);
     this.ground.observer.wrote((performance.now() - since) / 1000);
-    const repeats = judged.repeated + begun.repeated.size;
-    const closing = await this.#noteBrought(client, context, call, contents, repeats);
-    return { begun, accepted: entries.length, written: [...opening, ...entries, ...closing] };
+    const { repeated, conflicts } = settled(judged, begun);
+    const closing = await this.#noteBrought(client, context, call, contents, repeated);
+    return { accepted: entries.length, repeated, conflicts, written: [...opening, ...entries, ...closing] };
   }
 
   /** Notes in the session's row what the call brought; the entry of the session's end, where it ends with it. */
@@ -99,9 +103,9 @@ export class ReportIntake {
   ): Promise<StatedEntry[]> {
     const numbers = contents.map(({ sequenceNumber }) => sequenceNumber);
     const end = await endReport(client, call, { numbers, repeats, taken: takenOf(call, numbers) });
-    if (end.ranges > MOST_RANGES) throw new AuditError("LIMIT_EXCEEDED", tooManyRanges);
+    if (end.ranges > MOST_RANGES || end.held > MOST_HELD) throw new AuditError("LIMIT_EXCEEDED", tooManyRanges);
     if (!end.isClosed) return [];
-    const closing = openedOrClosed("STOP", context, call, end.taken);
+    const closing = openedOrClosed("STOP", context, call.sessionId, end.source, end.taken);
     await insertEntries(client, [closing]);
     return [closing];
   }
@@ -163,17 +167,32 @@ function reporterOf({ caller }: MutationContext): Reporter {
 const takenOf = ({ taken }: ReportCall, numbers: readonly bigint[]): bigint =>
   numbers.reduce((most, number) => (number >= most ? number + 1n : most), taken);
 
+/** What entries are, by what the log has by their number once the call has begun. */
+function settled({ entries, again }: JudgedEntries, { repeated, conflicting }: BegunReport): Settled {
+  const firsts = new Map(entries.map(({ content }) => [content.sequenceNumber, content.digest]));
+  const stands = ({ content: { sequenceNumber: number, digest } }: JudgedEntry): boolean => {
+    const kept = conflicting.has(number) ? conflicting.get(number) : firsts.get(number);
+    return kept?.equals(digest) ?? false;
+  };
+  return {
+    repeated: repeated.size + again.filter(stands).length,
+    conflicts: [...entries, ...again].filter((entry) => !stands(entry)),
+  };
+}
+
+/** It tells what the reporter says of itself: so it is marked as all that it reports. */
 function openedOrClosed(
   action: "START" | "STOP",
   context: MutationContext,
-  { sessionId, source }: ReportCall,
+  sessionId: string,
+  source: ProgramFacts,
   taken = "",
 ): StatedEntry {
-  const { tenantId } = reporterOf(context);
+  const { tenantId, subject } = reporterOf(context);
   const { caller, origin } = context;
   const told = action === "START" ? { kind: "REPORTER", ...source } : { taken };
   const statement = { actor: caller.actor, origin, operation: reportMutation, told };
-  return sessionEntry(action, { id: sessionId, tenantId }, source, statement);
+  return { ...sessionEntry(action, { id: sessionId, tenantId }, source, statement), reportedBy: subject };
 }
 
 function entryOf(

@@ -1,4 +1,5 @@
 import type { ClientBase } from "pg";
+import type { ProgramFacts } from "../session-entry.js";
 import type { ReportCall } from "./report-call.js";
 import type { ReportedContent } from "./judge-entry.js";
 import { multirangeText, rangesOf } from "./sequence-numbers.js";
@@ -15,9 +16,18 @@ export interface BegunReport {
   /** False where another tenant or subject used the session first, or the API itself: then nothing was done. */
   readonly isOwn: boolean;
   readonly isOpened: boolean;
-  /** Numbers that were reported before: with this content, or with another. */
+  /** Numbers that were reported before with this content. */
   readonly repeated: ReadonlySet<bigint>;
-  readonly conflicting: ReadonlySet<bigint>;
+  /** Those that were with another, and its digest where it is known. */
+  readonly conflicting: ReadonlyMap<bigint, Buffer | null>;
+}
+
+interface BegunRow {
+  readonly own: boolean;
+  readonly opened: boolean;
+  readonly repeated: readonly string[] | null;
+  readonly conflicting: readonly string[] | null;
+  readonly kept: readonly (Buffer | null)[] | null;
 }
 
 /**
@@ -32,10 +42,10 @@ export async function beginReport(
   { tenantId, subject }: Reporter,
   contents: readonly ReportedContent[],
 ): Promise<BegunReport> {
-  const { rows } = await client.query<{ own: boolean; opened: boolean; repeated: string[]; conflicting: string[] }>({
+  const { rows } = await client.query<BegunRow>({
     name: "audit:begin-report",
     text: `
-      select is_own as own, is_opened as opened, repeated, conflicting
+      select is_own as own, is_opened as opened, repeated, conflicting, kept_digests as kept
       from audit_guard.begin_report($1, $2, $3, $4, $5, $6, $7::bigint[], $8::bytea)`,
     values: [
       ...[sessionId, tenantId, subject, source.program, source.version, source.host],
@@ -45,12 +55,11 @@ export async function beginReport(
   });
   const [row] = rows;
   if (!row) throw new Error("begin_report answered nothing.");
-  const numbers = (texts: readonly string[] | null) => new Set((texts ?? []).map((text) => BigInt(text)));
   return {
     isOwn: row.own,
     isOpened: row.opened,
-    repeated: numbers(row.repeated),
-    conflicting: numbers(row.conflicting),
+    repeated: new Set((row.repeated ?? []).map((text) => BigInt(text))),
+    conflicting: new Map((row.conflicting ?? []).map((text, place) => [BigInt(text), row.kept?.[place] ?? null])),
   };
 }
 
@@ -68,8 +77,19 @@ export interface EndedReport {
   readonly isClosed: boolean;
   /** How many numbers it has taken, as a decimal. */
   readonly taken: string;
-  /** How many ranges its numbers make. */
+  /** How many ranges those numbers make that came or won't come: one where none is missing. */
   readonly ranges: number;
+  /** How many ranges its row holds. */
+  readonly held: number;
+  /** Which program opened it, whatever later calls say. */
+  readonly source: ProgramFacts;
+}
+
+interface EndedRow extends ProgramFacts {
+  readonly closed: boolean;
+  readonly taken: string;
+  readonly known: string;
+  readonly held: string;
 }
 
 /** Notes what a call brought in the client's transaction. */
@@ -78,10 +98,11 @@ export async function endReport(
   { sessionId, dropped, isLast }: ReportCall,
   { numbers, repeats, taken }: ReportBrought,
 ): Promise<EndedReport> {
-  const { rows } = await client.query<{ closed: boolean; taken: string; ranges: string }>({
+  const { rows } = await client.query<EndedRow>({
     name: "audit:end-report",
     text: `
-      select is_closed as closed, taken_count as taken, range_count as ranges
+      select is_closed as closed, taken_count as taken, known_count as known, held_count as held,
+        of_program as program, of_version as version, of_host as host
       from audit_guard.end_report($1, $2::int8multirange, $3, $4, $5::jsonb, $6)`,
     values: [
       sessionId,
@@ -94,5 +115,9 @@ export async function endReport(
   });
   const [row] = rows;
   if (!row) throw new Error("end_report answered nothing.");
-  return { isClosed: row.closed, taken: row.taken, ranges: Number(row.ranges) };
+  const { closed, taken: total, known, held, program, version, host } = row;
+  return {
+    ...{ isClosed: closed, taken: total, ranges: Number(known), held: Number(held) },
+    source: { program, version, host },
+  };
 }

@@ -95,14 +95,16 @@ describe("what another process reports", () => {
     expect(entries[2]).toMatchObject({ eventType: "http_request.request_failed", error: { code: "ETIMEDOUT" } });
   });
 
-  it("never stands for what the API saw: an entry of its own has no reporter, of the session too", async () => {
+  it("never stands for what the API saw: that of the session is its reporter's word too", async () => {
     const sessionId = newSessionId();
     await send({ sessionId, entries: [reported(0)] });
     const [start, entry] = await entriesOf(sessionId);
     expect(start).toMatchObject({
-      ...{ eventType: "audit_session.started", action: "START", sequenceNumber: null, reportedBy: null },
+      ...{ eventType: "audit_session.started", action: "START", sequenceNumber: null, claimedAt: null },
       actor: { id: "gw-1" },
-      resource: { type: "audit_session", id: sessionId },
+      resource: { type: "audit_session", id: sessionId, label: "boundary 1.2.3 on edge-1" },
+      reportedBy: { id: "gw-1", ...source },
+      description: 'Reported by gw-1: Gateway 1 started audit session "boundary 1.2.3 on edge-1".',
     });
     expect(changesOf(start)).toEqual({
       kind: ["ADD", null, "REPORTER"],
@@ -209,6 +211,25 @@ describe("a report that comes twice", () => {
     ]);
   });
 
+  it("in one call too is held against what the log has, not against the call's first", async () => {
+    const sessionId = newSessionId();
+    const other = { fields: { method: "GET", url: "https://elsewhere.example.com/" } };
+    const [mine, theirs] = [reported(5), reported(5, other)];
+    await send({ sessionId, entries: [mine] });
+    expect(await send({ sessionId, entries: [theirs, theirs] })).toMatchObject({
+      ...{ accepted: 0, repeated: 0 },
+      refused: [
+        { index: 0, sequenceNumber: "5", code: "CONFLICT" },
+        { index: 1, sequenceNumber: "5", code: "CONFLICT" },
+      ],
+    });
+    expect(await send({ sessionId, entries: [theirs, mine, reported(6), mine] })).toMatchObject({
+      ...{ accepted: 1, repeated: 2 },
+      refused: [{ index: 0, sequenceNumber: "5", code: "CONFLICT" }],
+    });
+    expect(await sessionOf(sessionId)).toMatchObject({ received: "2", duplicates: "2" });
+  });
+
   it("at the same time, on several connections, leaves each entry once", async () => {
     const sessionId = newSessionId();
     const entries = Array.from({ length: 50 }, (_, number) => reported(number));
@@ -307,10 +328,28 @@ describe("a reporter's session", () => {
     expect(row?.dropped.at(-1)).toEqual({ reason: "other reasons", ranges: "{[49,80)}", count: 31 });
   });
 
+  it("may have as many refused entries as come: only what nobody knows of makes gaps, until they are too many", async () => {
+    const sessionId = newSessionId();
+    await send({ sessionId, entries: [reported(0)] });
+    const everySecond = (from: number) =>
+      `(select range_agg(int8range(n, n + 1)) from generate_series(${String(from)}, 200001, 2) n)`;
+    await client.sql(
+      `update audit.session set received = ${everySecond(0)}, dropped = jsonb_build_array(jsonb_build_object(
+         'reason', 'set_aside: BAD_USER_INPUT', 'ranges', ${everySecond(1)}::text, 'count', 100001)) where id = $1`,
+      [sessionId],
+    );
+    expect((await send({ sessionId, entries: [reported(200_002)] })).accepted).toBe(1);
+    await client.sql("update audit.session set dropped = '[]' where id = $1", [sessionId]);
+    const { errors } = await sendReport(client.server, token, { sessionId, entries: [reported(200_004)] });
+    expect(errors?.map(({ extensions }) => extensions.code)).toEqual(["LIMIT_EXCEEDED"]);
+    expect(numbersOf(await reportedOf(sessionId))).toEqual(["0", "200002"]);
+  });
+
   it("is closed once, by an entry, and takes what still comes", async () => {
     const sessionId = newSessionId();
     await send({ sessionId, entries: [reported(0)], taken: 3 });
-    for (let time = 0; time < 2; time += 1) await send({ sessionId, close: true });
+    const impostor = { program: "auditql", version: "0.1.0", host: "api-1" };
+    for (let time = 0; time < 2; time += 1) await send({ sessionId, close: true, source: impostor });
     expect(await sessionOf(sessionId)).toMatchObject({
       state: "CLOSED",
       expected: "3",
@@ -324,6 +363,9 @@ describe("a reporter's session", () => {
     const stops = await entriesOf(sessionId, { action: ["STOP"] });
     expect(stops.map((stop) => [stop.eventType, stop.sequenceNumber, changesOf(stop)])).toEqual([
       ["audit_session.stopped", null, { taken: ["ADD", null, "3"] }],
+    ]);
+    expect(stops).toMatchObject([
+      { resource: { label: "boundary 1.2.3 on edge-1" }, reportedBy: { id: "gw-1", ...source } },
     ]);
   });
 

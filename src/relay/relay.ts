@@ -14,7 +14,7 @@ import { Outbox } from "./outbox.js";
 import { OwnSession } from "./own-session.js";
 import { Sender } from "./sender.js";
 import { SetAsideEntries } from "./set-aside.js";
-import { readToken } from "./token-file.js";
+import { TokenFile } from "./token-file.js";
 import { Upstream } from "./upstream.js";
 
 export interface RelayOptions {
@@ -56,7 +56,7 @@ const CLOSE_MILLISECONDS = 1_500;
  * @throws TokenFileError, LineSpoolInUseError, UnixSocketError, or what the system says
  */
 export async function startRelay(options: RelayOptions, log: RelayLog): Promise<Relay> {
-  await readToken(options.tokenFile);
+  await new TokenFile(options.tokenFile).read(AbortSignal.timeout(options.timeout));
   const running = new RunningRelay(options, log);
   await running.start();
   return running;

@@ -3,7 +3,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { member, type Batch } from "./batch.js";
 import type { RelayMetrics } from "./metrics.js";
-import { readToken, TokenFileError } from "./token-file.js";
+import { TokenFile, TokenFileError } from "./token-file.js";
 
 /** One entry that the API refused, by its place in the call. */
 export interface RefusedEntry {
@@ -33,19 +33,21 @@ const DOCUMENT =
 /** The API, as the relay speaks to it. */
 export class Upstream {
   readonly #agent: HttpAgent;
+  readonly #tokenFile: TokenFile;
   readonly #underway = new Set<AbortController>();
 
   /**
-   * @param timeout in milliseconds, from connecting to the last octet of the answer, also where nobody reads or answers
+   * @param timeout in milliseconds, from reading the token to the last octet of the answer, also where nobody reads or answers
    * @param connections how many calls at a time
    */
   constructor(
     private readonly url: URL,
-    private readonly tokenFile: string,
+    tokenFile: string,
     private readonly timeout: number,
     connections: number,
     private readonly metrics: RelayMetrics,
   ) {
+    this.#tokenFile = new TokenFile(tokenFile);
     const options = { keepAlive: true, maxSockets: connections };
     this.#agent = url.protocol === "https:" ? new HttpsAgent(options) : new HttpAgent(options);
   }
@@ -85,7 +87,7 @@ export class Upstream {
   }
 
   async #post(body: string, { signal }: AbortController): Promise<{ readonly status: number; readonly text: string }> {
-    const token = await readToken(this.tokenFile);
+    const token = await this.#tokenFile.read(signal);
     const headers = {
       authorization: `Bearer ${token}`,
       "content-type": "application/json",

@@ -9,7 +9,8 @@ import { readVersion } from "./version.js";
 
 interface Options {
   readonly socket: string;
-  readonly to: URL;
+  /** As it was written: no message may hold it, there may be a secret in it. */
+  readonly to: string;
   readonly tokenFile: string;
   readonly timeout: number;
   readonly spool?: string;
@@ -17,7 +18,8 @@ interface Options {
   readonly metricsPort?: number;
 }
 
-/** sysexits.h: EX_CONFIG. */
+/** sysexits.h: EX_USAGE and EX_CONFIG. */
+const usageExitCode = 64;
 const configExitCode = 78;
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 /** A terminal sends SIGINT to npx and to us, and npx hands it on: that is one wish, not two. */
@@ -35,7 +37,7 @@ export function relayCommand(): Command {
       "Takes audit entries from local processes on a Unix socket, keeps them on disk and sends them to the API.",
     )
     .requiredOption("--socket <path>", "the Unix socket to serve, of mode 0660")
-    .requiredOption("--to <url>", "the API's /graphql, such as https://audit.example.com/graphql", parseUrl)
+    .requiredOption("--to <url>", "the API's /graphql, such as https://audit.example.com/graphql")
     .requiredOption("--token-file <file>", "holds the token of role reporter; read again for every call")
     .option("--timeout <milliseconds>", "how long one call to the API may take", parseTimeout, defaultTimeout)
     .option("--spool <folder>", "where entries wait (default: the socket's path with .spool)")
@@ -51,7 +53,13 @@ async function run(options: Options, log: RelayLog): Promise<void> {
   process.on("unhandledRejection", (error) => log.error({ error }, "a rejection that nobody awaited"));
   // Whoever read what is ready may have gone.
   process.stdout.on("error", () => undefined);
-  const { to, socket, tokenFile, timeout, spool, spoolMaxBytes, metricsPort } = options;
+  const { socket, tokenFile, timeout, spool, spoolMaxBytes, metricsPort } = options;
+  const to = addressOf(options.to);
+  if (typeof to === "string") {
+    process.stderr.write(`error: --to: ${to}\n`);
+    process.exitCode = usageExitCode;
+    return;
+  }
   if (to.protocol === "http:" && !isLoopback(to))
     log.warn({ host: to.host }, "the token goes over the network in the clear");
   try {
@@ -114,13 +122,12 @@ function complain(error: unknown, log: RelayLog): number {
   return 1;
 }
 
-function parseUrl(text: string): URL {
+/** What is wrong with it otherwise. An error that a parser throws, Commander prints with the value. */
+function addressOf(text: string): URL | string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url?.protocol !== "https:" && url?.protocol !== "http:")
-    throw new InvalidArgumentError("It has to be an http or https URL, such as https://audit.example.com/graphql.");
-  if (url.username !== "" || url.password !== "")
-    throw new InvalidArgumentError("Credentials belong into --token-file.");
-  return url;
+    return "It has to be an http or https URL, such as https://audit.example.com/graphql.";
+  return url.username === "" && url.password === "" ? url : "Credentials belong into --token-file.";
 }
 
 function parseTimeout(text: string): number {

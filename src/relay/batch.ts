@@ -38,7 +38,7 @@ export class BatchError extends Error {
 export const MOST_ENTRIES = 1_000;
 const MOST_REASONS = 50;
 const MOST_RANGES = 1_000;
-const LONGEST_NAME = 200;
+const LONGEST_TEXT = 200;
 const known = new Set(["sessionId", "source", "entries", "dropped", "taken", "close"]);
 
 /**
@@ -54,7 +54,7 @@ export function batchFromBody(body: unknown): Batch {
   // Dropping what a newer reporter says would be a silent loss.
   if (strange !== undefined)
     throw new BatchError("The input has a field that this relay doesn't know: update the relay.");
-  const { sessionId, entries, dropped, taken, close } = input;
+  const { sessionId, source, entries, dropped, taken, close } = input;
   if (typeof sessionId !== "string" || !uuid.test(sessionId))
     throw new BatchError("sessionId has to be a UUID of version 7.");
   if (!Array.isArray(entries)) throw new BatchError("entries has to be a list.");
@@ -62,7 +62,7 @@ export function batchFromBody(body: unknown): Batch {
     throw new BatchError(`A call takes ${MOST_ENTRIES} entries at most: send them in several.`, "LIMIT_EXCEEDED");
   return {
     sessionId: sessionId.toLowerCase(),
-    source: sourceOf(input["source"]),
+    source: sourceOf(source),
     entries: entries as readonly unknown[],
     dropped: droppedOf(dropped),
     taken: takenOf(taken),
@@ -72,19 +72,36 @@ export function batchFromBody(body: unknown): Batch {
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
+const SOURCE_FIELDS = ["program", "version", "host"] as const;
+const DROPPED_FIELDS = ["reason", "sequenceNumbers"] as const;
+
 function sourceOf(value: unknown): Source {
-  const [program, version, host] = ["program", "version", "host"].map((name) => {
+  const [program, version, host] = SOURCE_FIELDS.map((name) => {
     const text = member(value, name);
-    if (typeof text === "string" && text.length >= 1 && text.length <= LONGEST_NAME) return text;
-    throw new BatchError(`source.${name} has to be text of 1 to ${LONGEST_NAME} characters.`);
+    if (isText(text)) return text;
+    throw new BatchError(`source.${name} has to be text of 1 to ${LONGEST_TEXT} characters, without NUL.`);
   });
+  if (!hasNoneBut(value, SOURCE_FIELDS)) throw new BatchError("source has program, version and host alone.");
   return { program: program ?? "", version: version ?? "", host: host ?? "" };
 }
+
+/** What the API takes: counted in code points, and nothing that PostgreSQL can't hold. */
+const isText = (value: unknown): value is string =>
+  typeof value === "string" &&
+  value !== "" &&
+  Array.from(value.slice(0, 2 * LONGEST_TEXT + 1)).length <= LONGEST_TEXT &&
+  value.isWellFormed() &&
+  !value.includes("\0");
+
+const hasNoneBut = (value: unknown, names: readonly string[]): boolean =>
+  isObject(value) && Object.keys(value).every((name) => names.includes(name));
 
 function droppedOf(value: unknown): readonly DroppedNumbers[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value) || !value.every(isDropped))
-    throw new BatchError("dropped has to be a list of { reason, sequenceNumbers: [[first, last]] }.");
+    throw new BatchError(
+      `dropped has to be a list of { reason, sequenceNumbers: [[first, last]] }, each reason 1 to ${LONGEST_TEXT} characters.`,
+    );
   const ranges = value.reduce((sum, { sequenceNumbers }) => sum + sequenceNumbers.length, 0);
   if (value.length > MOST_REASONS || ranges > MOST_RANGES)
     throw new BatchError(
@@ -95,7 +112,8 @@ function droppedOf(value: unknown): readonly DroppedNumbers[] {
 
 function isDropped(value: unknown): value is DroppedNumbers {
   const ranges = member(value, "sequenceNumbers");
-  return typeof member(value, "reason") === "string" && Array.isArray(ranges) && ranges.every(isRange);
+  const isSound = isText(member(value, "reason")) && Array.isArray(ranges) && ranges.every(isRange);
+  return isSound && hasNoneBut(value, DROPPED_FIELDS);
 }
 
 function isRange(value: unknown): boolean {
@@ -106,7 +124,7 @@ function isRange(value: unknown): boolean {
 
 function takenOf(value: unknown): string | number | null {
   if (value === undefined || value === null) return null;
-  if (isNumber(value)) return value;
+  if (isNumber(value) || value === String(LARGEST_NUMBER + 1n)) return value;
   throw new BatchError("taken has to be a whole number from 0 on, as text where it is beyond 2^53.");
 }
 
@@ -116,12 +134,13 @@ function closeOf(value: unknown): boolean {
   throw new BatchError("close has to be true or false.");
 }
 
-const LARGEST_NUMBER = 2n ** 63n - 1n;
+/** The largest of 64 bits is none: how many there are has to be one more. */
+const LARGEST_NUMBER = 2n ** 63n - 2n;
 
-/** A sequence number: as text, or as one that JSON's numbers hold exactly. */
+/** A sequence number as the API reads it: as text, or as one that JSON's numbers hold exactly. */
 export const isNumber = (value: unknown): value is string | number =>
   typeof value === "string"
-    ? /^\d{1,19}$/.test(value) && BigInt(value) <= LARGEST_NUMBER
+    ? /^(?:0|[1-9]\d{0,18})$/.test(value) && BigInt(value) <= LARGEST_NUMBER
     : Number.isSafeInteger(value) && Number(value) >= 0;
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -63,9 +63,10 @@ export class Delivery {
       const answer = await this.#ask(batch);
       if (answer === "slow") return this.#halve(batch);
       if (answer.kind === "judged") return this.#judged(batch, answer, failures);
-      if (answer.code !== "FORBIDDEN") return this.#split(batch, answer);
+      const forbidden = answer.code === "FORBIDDEN" ? answer : await this.#split(batch, answer);
+      if (!forbidden) return;
       // Either this session isn't the token's, or the token has lost its role: then its own session isn't welcome either.
-      if (await this.parts.own.isWelcome()) return this.#setAsideAll(batch, answer);
+      if (await this.parts.own.isWelcome()) return this.#setAsideAll(batch, forbidden);
       this.#failed("FORBIDDEN");
       await this.#wait(failures);
     }
@@ -85,20 +86,23 @@ export class Delivery {
     await this.#send({ ...batch, entries, dropped: [] }, failures + 1);
   }
 
-  /** Finds what a call is refused for: halves of the entries, and what it says beside them. */
-  async #split(batch: Batch, refusal: Refused): Promise<void> {
+  /**
+   * Finds what a call is refused for, in halves of the entries and in what it says beside them, and delivers the rest.
+   *
+   * @returns null once that is done; where the session itself is forbidden, how it was refused: nothing was done then
+   */
+  async #split(batch: Batch, refusal: Refused): Promise<Refused | null> {
     const { entries } = batch;
-    const bare: Batch = { ...batch, dropped: [], taken: null, close: false };
-    if (entries.length === 0) return this.#sayLess(batch, refusal);
-    if (entries.length === 1 && !saysMore(batch)) {
-      await this.#setAside(batch, [{ index: 0, ...refusal }]);
-      return;
+    if (entries.length === 0) await this.#sayLess(batch, refusal);
+    else if (entries.length === 1 && !saysMore(batch)) await this.#setAside(batch, [{ index: 0, ...refusal }]);
+    else {
+      // Where the session itself is refused, no half of its entries is better.
+      const session = await this.#ask({ ...batch, entries: [], dropped: [], taken: null, close: false });
+      const isRefused = session !== "slow" && session.kind === "refused";
+      if (isRefused && session.code === "FORBIDDEN") return session;
+      await (isRefused ? this.#setAsideAll(batch, refusal) : this.#halve(batch));
     }
-    // Where the session itself is refused, no half of its entries is better.
-    const session = await this.#ask({ ...bare, entries: [] });
-    if (session !== "slow" && session.kind === "refused")
-      return session.code === "FORBIDDEN" ? this.#send(batch) : this.#setAsideAll(batch, refusal);
-    await this.#halve(batch);
+    return null;
   }
 
   /** What a call says beside its entries comes behind them. */

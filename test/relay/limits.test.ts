@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer as createNetServer, connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { TokenFile } from "../../src/relay/token-file.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
 import { startReceiver, type Receiver } from "../support/receiver.js";
 import {
@@ -80,6 +81,26 @@ describe("the relay's socket", () => {
     ["taken beyond 2^63", bodyOf({ taken: "9223372036854775808" }), 400, "BAD_USER_INPUT"],
     ["taken as a fraction", bodyOf({ taken: 1.5 }), 400, "BAD_USER_INPUT"],
     ["a number beyond 2^53", bodyOf({}).replace(/}}}$/, ',"taken":9007199254740993}}}'), 400, "BAD_USER_INPUT"],
+    ["taken with a zero before it", bodyOf({ taken: "01" }), 400, "BAD_USER_INPUT"],
+    ["a program with NUL", bodyOf({ source: { ...source, program: "a\0" } }), 400, "BAD_USER_INPUT"],
+    ["a host with half a character", bodyOf({ source: { ...source, host: "\ud800" } }), 400, "BAD_USER_INPUT"],
+    ["a field more in source", bodyOf({ source: { ...source, later: 1 } }), 400, "BAD_USER_INPUT"],
+    ...(
+      [
+        ["an empty reason", { reason: "" }],
+        ["a reason of 201 characters", { reason: "x".repeat(201) }],
+        ["a reason with NUL", { reason: "\0" }],
+        ["a reason with half a character", { reason: "\ud800" }],
+        ["a field more in dropped", { later: 1 }],
+        ["a range of 2^63-1", { sequenceNumbers: [["0", "9223372036854775807"]] }],
+        ["a range with zeros before it", { sequenceNumbers: [["00", "01"]] }],
+      ] as const
+    ).map(([what, wrong]): [string, string, number, string] => [
+      what,
+      bodyOf({ dropped: [{ reason: "x", sequenceNumbers: [[0, 0]], ...wrong }] }),
+      400,
+      "BAD_USER_INPUT",
+    ]),
     ["close as text", bodyOf({ close: "yes" }), 400, "BAD_USER_INPUT"],
     ["a field of a later version", bodyOf({ later: 1 }), 400, "BAD_USER_INPUT"],
     ["more than 1 MiB", bodyOf({ entries: ["x".repeat(1024 * 1024)] }), 413, "LIMIT_EXCEEDED"],
@@ -87,6 +108,19 @@ describe("the relay's socket", () => {
   ])("refuses %s, and keeps nothing", async (_, body, status, code) => {
     expect(told(await post(place.socket, body))).toEqual([status, code]);
     expect(receiver.calls.filter((call) => call.input.sessionId === id)).toEqual([]);
+  });
+
+  it("takes the longest texts and the largest numbers that the API takes", async () => {
+    const sessionId = uuidV7();
+    const longest = "\u{1f9fe}".repeat(200);
+    const whole = {
+      source: { program: longest, version: longest, host: longest },
+      dropped: [{ reason: longest, sequenceNumbers: [["0", "9223372036854775806"]] }],
+      taken: "9223372036854775807",
+    };
+    expect((await post(place.socket, bodyOf({ sessionId, ...whole }))).status).toBe(200);
+    const call = await until(() => receiver.calls.find((it) => it.input.sessionId === sessionId), { what: "it came" });
+    expect(call.input).toMatchObject(whole);
   });
 
   it("hands on as it is whatever an entry holds: the API judges it", async () => {
@@ -216,10 +250,13 @@ describe("the start of a relay", () => {
     at.remove();
   });
 
+  it("waits for the token no longer than it is told to", async () => {
+    const file = new TokenFile(place.tokenFile);
+    await expect(file.read(AbortSignal.abort())).rejects.toThrow(`in time from ${place.tokenFile}`);
+  });
+
   it.each([
     [["--socket", "s"], "--to <url>"],
-    [["--to", "ftp://example.com"], "http or https"],
-    [["--to", "https://user:pass@example.com"], "--token-file"],
     [["--metrics-port", "70000"], "0 to 65535"],
     [["--spool-max-bytes", "1"], "4194304"],
     [["--timeout", "soon"], "milliseconds"],
@@ -227,5 +264,33 @@ describe("the start of a relay", () => {
     const command = auditctl(["relay", ...args]);
     expect((await command.exited).code).toBe(64);
     expect(command.stderr()).toContain(hint);
+  });
+
+  it.each([
+    ["ftp://example.com?key=9f2c", "It has to be an http or https URL, such as https://audit.example.com/graphql."],
+    ["no URL of 9f2c", "It has to be an http or https URL, such as https://audit.example.com/graphql."],
+    ["https://user:9f2c@example.com/graphql", "Credentials belong into --token-file."],
+    ["https://9f2c@example.com/graphql", "Credentials belong into --token-file."],
+  ])("refuses --to %s without printing it", async (to, hint) => {
+    const command = auditctl(["relay", ...paths(place), "--to", to]);
+    expect((await command.exited).code).toBe(64);
+    expect(command.stderr()).toBe(`error: --to: ${hint}\n`);
+    expect(command.stdout()).toBe("");
+  });
+
+  it("keeps the query of --to from its log", async () => {
+    const at = makePlace();
+    const started = await startRelay(at, "http://example.invalid/graphql?key=9f2c", ["--timeout", "200"]);
+    const failures = (): string =>
+      started
+        .stderr()
+        .split("\n")
+        .filter((line) => line.includes("takes nothing"))
+        .join();
+    await post(at.socket, callOf(uuidV7(), entriesFrom(0, 1)));
+    await until(() => failures() !== "", { what: "a call has failed" });
+    await started.end("SIGTERM");
+    expect(started.stderr() + started.stdout()).not.toContain("9f2c");
+    at.remove();
   });
 });

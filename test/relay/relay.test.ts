@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
@@ -180,6 +181,57 @@ describe("the relay", () => {
       close: false,
     });
     expect(await relay.metric('audit_relay_dropped_total{reason="set_aside: FORBIDDEN"}')).toBe(3);
+  });
+
+  it("asks a session that is forbidden amid a search no more, where its own is welcome", async () => {
+    const theirs = uuidV7();
+    // As the API: the form of a call is judged before whose session it is.
+    receiver.mode = ({ input }) => {
+      if (input.sessionId !== theirs) return undefined;
+      return refusal(input.dropped.length > 0 ? "BAD_USER_INPUT" : "FORBIDDEN");
+    };
+    relay = await startRelay(place, receiver.url);
+    const dropped = [{ reason: "x", sequenceNumbers: [["9", "9"]] }];
+    await post(place.socket, callOf(theirs, entriesFrom(0, 1), { dropped }));
+    await until(async () => (await relay.metric("audit_relay_spool_entries")) === 0, { what: "nothing waits" });
+    expect(await relay.metric('audit_relay_set_aside_total{code="FORBIDDEN"}')).toBe(1);
+    const asked = receiver.calls.filter(({ input }) => input.sessionId === theirs);
+    expect(asked.map(({ input }) => [input.entries.length, input.dropped.length])).toEqual([
+      [1, 1],
+      [0, 0],
+    ]);
+  });
+
+  it("waits before it asks again where its own session is forbidden amid a search too", async () => {
+    receiver.mode = ({ input }) => refusal(input.dropped.length > 0 ? "BAD_USER_INPUT" : "FORBIDDEN");
+    relay = await startRelay(place, receiver.url);
+    const sessionId = uuidV7();
+    const dropped = [{ reason: "x", sequenceNumbers: [["9", "9"]] }];
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 1), { dropped }));
+    const ofSession = (): number => receiver.calls.filter(({ input }) => input.sessionId === sessionId).length;
+    const forbidden = 'audit_relay_upstream_failures_total{reason="FORBIDDEN"}';
+    await until(async () => (await relay.metric(forbidden)) >= 3, { what: "it has waited", deadline: 10_000 });
+    // Two calls a try, and what is under way.
+    expect(ofSession()).toBeLessThanOrEqual(2 * ((await relay.metric(forbidden)) + 1));
+    receiver.mode = "take";
+    await untilReceived(sessionId, 1);
+    expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
+  });
+
+  it("doesn't wait for a token file that can't be read, and reads it again", async () => {
+    relay = await startRelay(place, receiver.url, ["--timeout", "300"]);
+    rmSync(place.tokenFile);
+    // Nobody writes into it.
+    execFileSync("mkfifo", [place.tokenFile]);
+    const sessionId = uuidV7();
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 5)));
+    await until(async () => (await relay.metric('audit_relay_upstream_failures_total{reason="TOKEN_FILE"}')) > 0, {
+      what: "a call has failed",
+    });
+    rmSync(place.tokenFile);
+    writeFileSync(place.tokenFile, "second-token\n");
+    await untilReceived(sessionId, 5);
+    expect(await relay.end("SIGTERM")).toEqual({ code: 0, signal: null });
   });
 
   it("keeps everything while its token isn't taken, and reads the file again", async () => {

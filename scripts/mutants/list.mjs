@@ -258,6 +258,27 @@ export const mutants = [
     tests: ["test/reporter/reporter.test.ts"],
   },
   {
+    name: "the relay takes a session's foreign call for a wrong one",
+    file: "src/relay/delivery.ts",
+    find: 'if (isRefused && session.code === "FORBIDDEN") return session;',
+    replace: 'if (isRefused && session.code === "NOT_FOUND") return session;',
+    tests: ["test/relay/relay.test.ts"],
+  },
+  {
+    name: "the relay takes what the API refuses as a whole",
+    file: "src/relay/batch.ts",
+    find: 'const isSound = isText(member(value, "reason")) &&',
+    replace: 'const isSound = typeof member(value, "reason") === "string" &&',
+    tests: ["test/relay/limits.test.ts"],
+  },
+  {
+    name: "the relay prints the address that it refuses",
+    file: "src/cli/relay.ts",
+    find: "`error: --to: ${to}\\n`",
+    replace: "`error: --to: ${options.to}: ${to}\\n`",
+    tests: ["test/relay/limits.test.ts"],
+  },
+  {
     name: "control: the retries are one more",
     file: "src/audit/audited-call.ts",
     find: "const MAX_TRIES = 4;",

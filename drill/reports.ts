@@ -205,10 +205,22 @@ function verdict(found: Findings): DrillReport {
       ["numbers received and listed as lost", judged.contradicted],
       ["numbers of which the session says otherwise than the entries", judged.miscounted],
       ["sessions that ended otherwise than their process said", judged.unlike],
+      ["patient processes that lost what the API hadn't refused", patientLosses(disturbed, sessions)],
       ["entries that hold a secret", secrets === 0 ? [] : [`${String(secrets)} entries hold one`]],
       ["SIGTERM that didn't end relay or API with 0", exits.every((code) => code === 0) ? [] : [exits.join(", ")]],
     ],
   );
+}
+
+/** A process that goes slower where its entries don't get away loses none but the poisoned ones, whatever breaks. */
+function patientLosses(outcomes: readonly ReporterOutcome[], sessions: readonly SessionAccount[]): string[] {
+  const patient = outcomes.filter((_, process) => process > 0);
+  return patient.flatMap(({ sessionId, lost }) => {
+    const dropped = sessions.find(({ id }) => id === sessionId)?.dropped ?? [];
+    const others = dropped.filter(({ reason }) => !reason.endsWith("BAD_USER_INPUT"));
+    if (lost === 0 && others.length === 0) return [];
+    return [`${sessionId}: ${String(lost)} lost, ${others.map(({ reason }) => reason).join()}`];
+  });
 }
 
 function reasons(sessions: readonly SessionAccount[]): [string, number][] {

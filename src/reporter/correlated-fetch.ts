@@ -36,7 +36,7 @@ export async function correlatedFetch(
     if (mode === "error") throw new TypeError("The request was redirected.");
     if (redirects === MAX_REDIRECTS)
       throw new TypeError(`The request was redirected more than ${MAX_REDIRECTS} times.`);
-    request = redirected(request, new URL(location, request.url), response.status, rest.body);
+    request = redirected(request, new URL(location, request.url), response.status, rest);
   }
 }
 
@@ -56,7 +56,7 @@ function prepared(request: Request, audit: ReportedRequest["audit"], report: Rep
 }
 
 /** The request that follows, as the Fetch standard has it. */
-function redirected(request: Request, url: URL, status: number, body: RequestInit["body"]): Request {
+function redirected(request: Request, url: URL, status: number, { body, dispatcher }: RequestInit): Request {
   if (url.protocol !== "http:" && url.protocol !== "https:")
     throw new TypeError("The request was redirected elsewhere.");
   const headers = new Headers(request.headers);
@@ -70,6 +70,8 @@ function redirected(request: Request, url: URL, status: number, body: RequestIni
     method: isPost || isOther ? "GET" : request.method,
     headers,
     signal: request.signal,
+    integrity: request.integrity,
+    ...(dispatcher && { dispatcher }),
     ...(!isBodiless && { body: body ?? null }),
   });
 }

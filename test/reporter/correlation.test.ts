@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -52,6 +53,19 @@ async function serve(answer: RequestListener, host = "127.0.0.1"): Promise<strin
   servers.push(server);
   await once(server, "listening");
   return `http://${host}:${String((server.address() as AddressInfo).port)}`;
+}
+
+type Dispatcher = NonNullable<RequestInit["dispatcher"]>;
+
+/** Node's own way, with the paths that it is asked for. */
+function recordingDispatcher(paths: string[]): Dispatcher {
+  const own = (globalThis as unknown as Record<symbol, Dispatcher>)[Symbol.for("undici.globalDispatcher.1")];
+  if (!own) throw new Error("Node's fetch has no dispatcher yet.");
+  const dispatch: Dispatcher["dispatch"] = (options, handler) => {
+    paths.push(options.path);
+    return own.dispatch(options, handler);
+  };
+  return new Proxy(own, { get: (target, name) => (name === "dispatch" ? dispatch : Reflect.get(target, name)) });
 }
 
 const found = ({ headers }: Seen): unknown[] => [headers["x-audit-session-id"], headers["x-audit-sequence-number"]];
@@ -185,6 +199,31 @@ describe("fetch", () => {
       `${origin}/2`,
       `${other}/3`,
     ]);
+  });
+
+  it("takes the same way for what follows, through a proxy or with a certificate", async () => {
+    const origin = await serve((request, response) => {
+      if (request.url === "/1") response.writeHead(302, { location: "/2" });
+      response.end();
+    });
+    await make({ host: "127.0.0.1" });
+    const ways: string[] = [];
+    // Node makes its dispatcher with the first request.
+    await fetch(`${origin}/0`);
+    const dispatcher = recordingDispatcher(ways);
+    expect((await reporter.fetch(`${origin}/1`, { dispatcher })).status).toBe(200);
+    expect(ways).toEqual(["/1", "/2"]);
+  });
+
+  it("takes what follows only where it is what the caller expects", async () => {
+    const digest = (text: string): string => `sha256-${createHash("sha256").update(text).digest("base64")}`;
+    const origin = await serve((request, response) => {
+      if (request.url === "/1") response.writeHead(302, { location: "/2" });
+      response.end(request.url === "/1" ? "moved" : "there");
+    });
+    await make({ host: "127.0.0.1" });
+    expect(await (await reporter.fetch(`${origin}/2`, { integrity: digest("there") })).text()).toBe("there");
+    await expect(reporter.fetch(`${origin}/1`, { integrity: digest("moved") })).rejects.toThrow(TypeError);
   });
 
   it("sends the body again where a redirect asks for it, and only one that can be", async () => {

@@ -34,10 +34,15 @@ export const reservedBehind = (taken: bigint): bigint => taken + AHEAD;
 export class StoredNumbers implements Numbers {
   #next: bigint;
   #state: SessionState;
-  #isSyncing = false;
+  /** No number from here on may be told to anyone: after a power cut, it may be taken again. */
+  #durable: bigint;
+  #syncing: Promise<void> | null = null;
   #isEnded = false;
 
-  /** @param first the first number that no earlier run can have taken */
+  /**
+   * @param state which the disk has
+   * @param first the first number that no earlier run can have taken
+   */
   constructor(
     private readonly file: SessionFile,
     state: SessionState,
@@ -46,6 +51,7 @@ export class StoredNumbers implements Numbers {
   ) {
     this.#next = first;
     this.#state = state;
+    this.#durable = state.reserved;
   }
 
   get taken(): bigint {
@@ -62,6 +68,12 @@ export class StoredNumbers implements Numbers {
     if (written > this.#state.written) this.#write({ ...this.#state, written });
   }
 
+  /** Resolves once no number that has been taken can be so again, also after a power cut. @throws what the system says */
+  async secure(): Promise<void> {
+    const taken = this.#next;
+    while (taken > this.#durable && !this.#isEnded) await this.#sync();
+  }
+
   /** Says exactly which have been taken, of each of which a line tells; numbers that are taken later are nobody's. */
   end(): void {
     const taken = this.#next;
@@ -73,7 +85,10 @@ export class StoredNumbers implements Numbers {
     const taken = this.#next + STEP;
     const isShort = taken + AHEAD / 2n > this.#state.reserved;
     this.#write({ ...this.#state, taken, ...(isShort && { reserved: reservedBehind(taken) }) });
-    if (isShort) void this.#sync();
+    if (taken + AHEAD / 2n <= this.#durable || this.#syncing) return;
+    this.#sync().catch((error: unknown) => {
+      if (!this.#isEnded) this.onTrouble(error);
+    });
   }
 
   #write(state: SessionState): void {
@@ -86,10 +101,18 @@ export class StoredNumbers implements Numbers {
     }
   }
 
-  async #sync(): Promise<void> {
-    if (this.#isSyncing || this.#isEnded) return;
-    this.#isSyncing = true;
-    await this.file.sync().catch(this.onTrouble);
-    this.#isSyncing = false;
+  /** Again where the state has changed meanwhile: what was under way may have missed it. */
+  #sync(): Promise<void> {
+    return (this.#syncing ??= this.#syncAll().finally(() => (this.#syncing = null)));
+  }
+
+  async #syncAll(): Promise<void> {
+    while (this.#durable < this.#state.reserved && !this.#isEnded) {
+      const { reserved } = this.#state;
+      // It may have failed before.
+      this.file.write(this.#state);
+      await this.file.sync();
+      this.#durable = reserved;
+    }
   }
 }

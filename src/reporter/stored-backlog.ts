@@ -204,7 +204,9 @@ export class StoredBacklog implements Backlog {
   }
 
   async #saveLosses(): Promise<void> {
-    const { losses, spool } = this.parts;
+    const { losses, spool, numbers } = this.parts;
+    // Nothing is told of a number that could be taken again.
+    await numbers.secure();
     const abandoned = this.#abandoned.splice(0);
     const saving = losses.save();
     let lines: readonly number[] = [];

@@ -59,16 +59,16 @@ async function continueSession(
 ): Promise<StoredSession> {
   const [file, bootId] = await Promise.all([SessionFile.open(spool.folder), readBootId()]);
   const left = file.found;
-  const first = left ? (left.bootId === bootId ? left.taken : left.reserved) : 0n;
+  const free = left ? (left.bootId === bootId ? left.taken : left.reserved) : 0n;
+  const { entries, losses, orphans, unsent, first } = await recover(spool, left !== null, left?.written ?? 0n, free);
   const state: SessionState = {
     sessionId: left?.sessionId ?? uuidV7(),
     source: left?.source ?? source,
     bootId,
     taken: first,
     reserved: reservedBehind(first),
-    written: left?.written ?? 0n,
+    written: first,
   };
-  const { entries, losses, orphans, unsent } = await recover(spool, left !== null, state.written, first);
   if (unsent > 0) {
     const message = `Entries of an earlier run whose session can't be read lie in ${spool.setAsideFile}: look at them.`;
     notify({ kind: "spool", message });
@@ -78,9 +78,9 @@ async function continueSession(
   const lines = await spool.append(saving.map(lossRecord));
   losses.saved(saving, lines);
   spool.done(orphans);
-  file.write({ ...state, written: first });
+  file.write(state);
   await file.sync();
-  const numbers = new StoredNumbers(file, { ...state, written: first }, first, onTrouble);
+  const numbers = new StoredNumbers(file, state, first, onTrouble);
   return { sessionId: state.sessionId, source: state.source, spool, file, numbers, losses, entries };
 }
 
@@ -91,10 +91,16 @@ interface Recovered {
   readonly orphans: readonly number[];
   /** How many lines can't be sent, and lie aside. */
   readonly unsent: number;
+  /** The first number that no earlier run can have taken. */
+  readonly first: bigint;
 }
 
-/** Reads what waits, and finds the numbers that no line tells of. Without a session no line can be sent: it is set aside. */
-async function recover(spool: LineSpool, hasSession: boolean, written: bigint, first: bigint): Promise<Recovered> {
+/**
+ * Reads what waits, and finds the numbers that no line tells of. Without a session no line can be sent: it is set aside.
+ *
+ * @param free the first number that wasn't taken, as the file says: behind a power cut, lines may know more
+ */
+async function recover(spool: LineSpool, hasSession: boolean, written: bigint, free: bigint): Promise<Recovered> {
   const entries = new Map<bigint, StoredEntry>();
   const opens = new Map<bigint, number>();
   const losses = new Losses(true);
@@ -123,8 +129,9 @@ async function recover(spool: LineSpool, hasSession: boolean, written: bigint, f
   // A crash may have left the line of a number whose entry, or loss, is there by now.
   const openNumbers = [...opens.keys()].filter((number) => !entries.has(number));
   for (const number of uncovered(openNumbers, lost)) losses.add(CRASH, number);
+  const first = known.reduce((most, { last }) => (last >= most ? last + 1n : most), free);
   for (const gap of gapsOf(known, written, first)) losses.add(CRASH, gap.first, gap.last);
-  return { entries: [...entries.values()], losses, orphans: [...opens.values()], unsent };
+  return { entries: [...entries.values()], losses, orphans: [...opens.values()], unsent, first };
 }
 
 /** The numbers from `begin` below `end` that none of the ranges holds. */

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createReporter, type Notice, type Reporter } from "../../src/reporter/index.js";
 import { readBootId, SessionFile, type SessionState } from "../../src/reporter/session-file.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
@@ -74,6 +74,43 @@ describe("a session that a killed process has left", () => {
     const reporter = await open();
     expect(reporter.report(entry)).toBe(large + 4_096n);
     expect(await reporter.close()).toMatchObject({ sent: 1, lost: 4_096, isClosed: true });
+  });
+
+  it("goes on behind every number that a line knows, whatever the file says", async () => {
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    const first = await open();
+    for (let place = 0; place < 20; place++) first.report(entry);
+    expect(await first.close({ deadline: 0 })).toMatchObject({ kept: 20 });
+    const { sessionId } = first;
+    await leave({ sessionId, bootId: "another", taken: 5n, reserved: 8n, written: 0n });
+    api.answer = () => null;
+    const second = await open();
+    expect(second.report(entry)).toBe(20n);
+    expect(await second.close()).toEqual({ sent: 21, setAside: 0, lost: 0, kept: 0, isClosed: true });
+  });
+
+  it("is told of no number that a power cut could have taken again", async () => {
+    const reporter = await open();
+    const sync = vi.spyOn(SessionFile.prototype, "sync");
+    let release: () => void = () => undefined;
+    sync.mockImplementation(() => new Promise<void>((resolve) => (release = resolve)));
+    const report = (count: number): void => {
+      for (let place = 0; place < count; place++) reporter.report(entry);
+    };
+    report(3_000);
+    await until(() => reporter.stats().sent === 3_000, { what: "those within what the disk has kept free are sent" });
+    // More than is kept free: the file's state changes while the disk is asked for the one before.
+    report(3_000);
+    expect(await reporter.flush({ deadline: 100 })).toBe(false);
+    expect(api.session().entries.size).toBe(3_000);
+    sync.mockRestore();
+    const again = vi.spyOn(SessionFile.prototype, "sync");
+    release();
+    expect(await reporter.flush()).toBe(true);
+    expect(api.session().entries.size).toBe(6_000);
+    expect(again).toHaveBeenCalledTimes(1);
+    again.mockRestore();
+    expect(await reporter.close()).toMatchObject({ sent: 6_000, isClosed: true });
   });
 
   it("is known by the state before where the last one was torn", async () => {

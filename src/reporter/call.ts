@@ -3,6 +3,7 @@ import { CallError, type Connection } from "./connection.js";
 import type { Loss } from "./losses.js";
 import type { ReporterSettings } from "./options.js";
 import type { ReadyEntry } from "./backlog.js";
+import { TokenError } from "./token.js";
 
 /** What one call says, beside whose session it is. */
 export interface CallContent {
@@ -33,11 +34,29 @@ export async function makeCall(
 ): Promise<Outcome> {
   const { entries = [] } = content;
   try {
-    const answer = await connection.post(bodyOf(session, content), await token(), signal);
+    const given = await inTime(Promise.resolve(token()), connection.timeout, signal);
+    const answer = await connection.post(bodyOf(session, content), given, signal);
     return outcomeOf(answer, entries.length);
   } catch (cause) {
     const why = cause instanceof CallError ? cause.message : "the token can't be had";
     return { kind: "delayed", why, isTooMuch: cause instanceof CallError && cause.isTimeout, cause };
+  }
+}
+
+/** Whoever gives tokens may never do so. @throws TokenError past the time, or once the signal is given */
+async function inTime<Given>(work: Promise<Given>, milliseconds: number, signal: AbortSignal): Promise<Given> {
+  let end: () => void = () => undefined;
+  const late = new Promise<never>((_, reject) => {
+    end = () => reject(new TokenError("The token didn't come in time."));
+  });
+  const timer = setTimeout(end, milliseconds).unref();
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    if (signal.aborted) end();
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
   }
 }
 

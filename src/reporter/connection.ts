@@ -31,7 +31,7 @@ export class Connection {
   constructor(
     target: ReporterSettings["target"],
     /** In milliseconds, from the first octet sent to the last one read. */
-    private readonly timeout: number,
+    readonly timeout: number,
   ) {
     const isTls = "url" in target && target.url.protocol === "https:";
     this.#agent = new (isTls ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: 1 });

@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import type { ReporterOptions, ReporterSettings } from "./options.js";
 
@@ -7,31 +8,28 @@ export class TokenError extends Error {
 }
 
 const MAX_TOKEN_BYTES = 16 * 1024;
-const TOKEN_TIMEOUT = 10_000;
 
-/** Gives the token for a call, each time anew. Null where none is set. */
+/** Gives the token for a call, each time anew; whoever asks has to see to a deadline. Null where none is set. */
 export function tokenOf({ token, tokenFile }: ReporterOptions): ReporterSettings["token"] {
-  if (tokenFile !== undefined) return async () => checked(await readToken(tokenFile));
+  if (tokenFile !== undefined) return fromFile(tokenFile);
   if (token === undefined) return () => null;
-  return async () => checked(typeof token === "string" ? token : await inTime(Promise.resolve(token())));
+  return async () => checked(typeof token === "string" ? token : await token());
 }
 
-/** Whoever gives tokens may never do so. */
-async function inTime(token: Promise<string>): Promise<string> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TokenError("The token didn't come in time.")), TOKEN_TIMEOUT).unref();
-  });
-  try {
-    return await Promise.race([token, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function fromFile(path: string): () => Promise<string> {
+  let reading: Promise<string> | null = null;
+  return async () => {
+    // A disk that hangs holds one read, not one for each call.
+    reading ??= readToken(path).finally(() => (reading = null));
+    return checked(await reading);
+  };
 }
 
 async function readToken(path: string): Promise<string> {
-  const handle = await open(path, "r");
+  // A pipe that nobody writes to would hold up whoever opens it.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
+    if (!(await handle.stat()).isFile()) throw new TokenError("The token's file isn't a regular file.");
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_TOKEN_BYTES + 1), 0, MAX_TOKEN_BYTES + 1, 0);
     return buffer.toString("utf8", 0, bytesRead);
   } finally {

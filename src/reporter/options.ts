@@ -53,6 +53,8 @@ export interface ReporterOptions {
   readonly maxQueuedCharacters?: number;
   /** After how many milliseconds a call is given up, and made again; 10,000. */
   readonly callTimeout?: number;
+  /** After how many milliseconds without a call one without entries says that the process lives; 25,000. */
+  readonly heartbeat?: number;
   /** A folder of this process alone, in which entries wait for the API, also over a crash. */
   readonly spool?: { readonly folder: string; readonly maxBytes?: number };
   /** Requests to these carry the headers of correlation; none where it isn't given. */
@@ -67,7 +69,14 @@ export interface ReporterOptions {
 export interface ReporterSettings extends Required<
   Pick<
     ReporterOptions,
-    "batchSize" | "maxBatchSize" | "maxDelay" | "maxQueued" | "maxQueuedCharacters" | "callTimeout" | "handleExit"
+    | "batchSize"
+    | "maxBatchSize"
+    | "maxDelay"
+    | "maxQueued"
+    | "maxQueuedCharacters"
+    | "callTimeout"
+    | "heartbeat"
+    | "handleExit"
   >
 > {
   readonly target: { readonly url: URL } | { readonly socketPath: string };
@@ -91,6 +100,8 @@ const SPOOL_BYTES = 64 * 1024 * 1024;
 const SMALLEST_SPOOL = 256 * 1024;
 const MAX_TEXT = 200;
 const LONGEST_WAIT = 2 ** 31 - 1;
+/** A session of which nothing is heard for a minute is shown as SILENT. */
+const LONGEST_SILENCE = 50_000;
 
 /** @throws ReporterConfigurationError with all problems at once */
 export function settingsOf(options: ReporterOptions, token: ReporterSettings["token"]): ReporterSettings {
@@ -124,6 +135,7 @@ const defaults = {
   maxQueued: 10_000,
   maxQueuedCharacters: 32 * 1024 * 1024,
   callTimeout: 10_000,
+  heartbeat: 25_000,
 };
 type NumberName = keyof typeof defaults;
 const largest: Readonly<Record<NumberName, number>> = {
@@ -133,6 +145,7 @@ const largest: Readonly<Record<NumberName, number>> = {
   maxQueued: 10_000_000,
   maxQueuedCharacters: 2 ** 40,
   callTimeout: LONGEST_WAIT,
+  heartbeat: LONGEST_SILENCE,
 };
 
 function numbersOf(options: ReporterOptions): { readonly values: Record<NumberName, number>; problems: string[] } {

@@ -53,6 +53,8 @@ const CLOSE_DEADLINE = 10_000;
 const EXIT_DEADLINE = 5_000;
 const LONGEST_DEADLINE = 2 ** 31 - 1;
 const CLOSE_RETRY = 500;
+/** What the disk is given even where the deadline is over. */
+const LEAST_TIME = 100;
 const SET_ASIDE = "set_aside: ";
 
 /** Puts what a process does and refuses into the audit log of an API. Made by `createReporter`. */
@@ -93,6 +95,8 @@ export class Reporter {
       call: (content) => this.#call(content),
       told: (losses: readonly Loss[]) => backlog?.told(losses),
     });
+    // Of a session that goes on, the API may have heard already.
+    if (this.#numbers.taken > 0n) this.#sender.open();
     this.#sender.look();
     this.#forgetExit = settings.handleExit ? this.#lookAfterExit() : () => undefined;
   }
@@ -111,6 +115,7 @@ export class Reporter {
       // A getter or a proxy of the caller's.
       this.#drop("malformed", number);
     }
+    this.#sender.open();
     this.#sender.look();
     return number;
   }
@@ -125,6 +130,7 @@ export class Reporter {
     if (this.#open.size >= this.#settings.maxQueued) this.#abandon(...[...this.#open].slice(0, 1));
     this.#open.add(number);
     this.#backlog.open(number);
+    this.#sender.open();
     return this.#headers(number);
   }
 
@@ -227,15 +233,17 @@ export class Reporter {
   }
 
   async #close(deadline: number): Promise<CloseResult> {
+    this.#sender.quiet();
     this.#abandon(...this.#open);
     const end = performance.now() + bounded(deadline);
     await within(this.#sender.drain(), deadline);
     const isClosed = this.#sender.isEmpty && (await this.#endSession(end));
     const stopped = this.#sender.stop();
     this.#abort.abort();
-    await stopped;
+    // A disk that hangs mustn't hold up the process's end.
+    await within(stopped, Math.max(LEAST_TIME, end - performance.now()));
     this.#connection.close();
-    await this.#endSpool(isClosed, end);
+    await within(this.#endSpool(isClosed, end), Math.max(2 * LEAST_TIME, end - performance.now()));
     this.#forgetExit();
     return this.#result(isClosed);
   }
@@ -261,7 +269,7 @@ export class Reporter {
         session.numbers.end();
         await session.file.remove();
       } else {
-        await within(backlog.written(), Math.max(100, end - performance.now()));
+        await within(backlog.written(), Math.max(LEAST_TIME, end - performance.now()));
         this.#keepNow();
         await session.file.close();
       }

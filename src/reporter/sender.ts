@@ -7,7 +7,7 @@ import { Pause } from "./pause.js";
 
 /** What the sender sends, and by what means. */
 export interface SenderParts {
-  readonly settings: Pick<ReporterSettings, "batchSize" | "maxBatchSize" | "maxDelay" | "notify">;
+  readonly settings: Pick<ReporterSettings, "batchSize" | "maxBatchSize" | "maxDelay" | "heartbeat" | "notify">;
   readonly backlog: Backlog;
   readonly losses: Losses;
   /** One call; it never throws. */
@@ -24,7 +24,8 @@ const LONGEST_WAIT = 30_000;
 
 /**
  * Sends what waits, one call at a time: as soon as a batch waits, or the first entry has waited long enough. What comes to
- * nothing is sent again, after waits that grow to half a minute, for as long as there is room to wait in.
+ * nothing is sent again, after waits that grow to half a minute, for as long as there is room to wait in. Where nothing is to
+ * be sent, a call without entries opens the session, and says from time to time that it lives.
  */
 export class Sender {
   /** Entries that stand in the log, as the API has said. */
@@ -35,6 +36,11 @@ export class Sender {
   #timer: NodeJS.Timeout | null = null;
   #isDue = false;
   #isStopped = false;
+  #beat: NodeJS.Timeout | null = null;
+  /** Whether a call is to be made although nothing may wait. */
+  #isGreetingDue = false;
+  #isOpening = false;
+  #isQuiet = false;
   /** How many wait for all to be sent. */
   #drains = 0;
   /** How many entries are due, whether or not they still make a batch. */
@@ -67,6 +73,20 @@ export class Sender {
     else if (waiting > 0) this.#timer ??= setTimeout(() => this.#due(), settings.maxDelay).unref();
   }
 
+  /** Opens the session as soon as whoever reports is done; once. */
+  open(): void {
+    if (this.#isOpening || this.#isQuiet) return;
+    this.#isOpening = true;
+    this.#greet();
+  }
+
+  /** Says no longer that the session lives: it is about to end. */
+  quiet(): void {
+    this.#isQuiet = true;
+    this.#isGreetingDue = false;
+    if (this.#beat) clearTimeout(this.#beat);
+  }
+
   /** Sends all at once, without waiting for more, until `relax`; resolves when nothing waits any more. */
   drain(): Promise<void> {
     this.#drains += 1;
@@ -84,6 +104,7 @@ export class Sender {
   /** Ends it behind the call that is under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.quiet();
     this.#pause.end();
     this.#due();
     await this.#running;
@@ -96,12 +117,28 @@ export class Sender {
     this.#wake();
   }
 
+  #greet(): void {
+    if (this.#isQuiet) return;
+    this.#isGreetingDue = true;
+    this.#wake();
+  }
+
+  /** One call; whatever it brings, it says that the session lives. */
+  async #call(content: CallContent): Promise<Outcome> {
+    if (this.#beat) clearTimeout(this.#beat);
+    const outcome = await this.parts.call(content);
+    if (outcome.kind === "taken") this.#isGreetingDue = false;
+    if (!this.#isQuiet) this.#beat = setTimeout(() => this.#greet(), this.parts.settings.heartbeat).unref();
+    return outcome;
+  }
+
   async #run(): Promise<void> {
     while (await this.#untilDue()) {
+      const isDue = this.#isDue;
       this.#isDue = false;
-      if (this.#owed <= 0) this.#owed = this.parts.backlog.ready;
+      if (isDue && this.#owed <= 0) this.#owed = this.parts.backlog.ready;
       const settled = this.sent + this.setAside;
-      if (await this.#attempt()) this.#succeed();
+      if (await this.#attempt(isDue)) this.#succeed();
       else await this.#wait();
       this.#owed -= this.sent + this.setAside - settled;
       this.#isDue ||= this.#owed > 0 && this.parts.backlog.ready > 0;
@@ -112,7 +149,7 @@ export class Sender {
 
   /** False where it is stopped. */
   async #untilDue(): Promise<boolean> {
-    if (!this.#isDue) await new Promise<void>((resolve) => (this.#wake = resolve));
+    if (!this.#isDue && !this.#isGreetingDue) await new Promise<void>((resolve) => (this.#wake = resolve));
     return !this.#isStopped;
   }
 
@@ -136,9 +173,10 @@ export class Sender {
   }
 
   /** Whether to go on at once. */
-  async #attempt(): Promise<boolean> {
+  async #attempt(isDue: boolean): Promise<boolean> {
     try {
-      return (await this.#tellLosses()) && (await this.#sendEntries());
+      if (!isDue) return await this.#sayHello();
+      return (await this.#tellLosses()) && (await this.#sendEntries()) && (await this.#sayHello());
     } catch (error) {
       // A file that can't be read.
       this.#fail("delayed", "what waits can't be read", error);
@@ -147,10 +185,10 @@ export class Sender {
   }
 
   async #tellLosses(): Promise<boolean> {
-    const { losses, told, call } = this.parts;
+    const { losses, told } = this.parts;
     const taken = losses.take(RANGES_A_CALL);
     if (taken.length === 0) return true;
-    const outcome = await call({ losses: taken });
+    const outcome = await this.#call({ losses: taken });
     if (outcome.kind === "taken") {
       told(taken);
       return true;
@@ -166,11 +204,11 @@ export class Sender {
   }
 
   async #sendEntries(): Promise<boolean> {
-    const { backlog, call, settings } = this.parts;
+    const { backlog, settings } = this.parts;
     const entries = await backlog.first(this.#limit, CHARACTERS_A_CALL);
     const [first] = entries;
     if (!first) return true;
-    const outcome = await call({ entries });
+    const outcome = await this.#call({ entries });
     if (outcome.kind === "taken") {
       this.#limit = Math.min(this.#limit * 2, settings.maxBatchSize);
       return this.#settle(entries, outcome.refused);
@@ -186,8 +224,15 @@ export class Sender {
     return outcome.kind === "refused" || this.#delay(outcome);
   }
 
+  /** Where no other call has been taken since one was due. */
+  async #sayHello(): Promise<boolean> {
+    if (!this.#isGreetingDue) return true;
+    const outcome = await this.#call({});
+    return outcome.kind === "taken" || this.#delay(outcome);
+  }
+
   async #isFine(content: CallContent): Promise<boolean> {
-    return (await this.parts.call(content)).kind === "taken";
+    return (await this.#call(content)).kind === "taken";
   }
 
   async #settle(entries: readonly ReadyEntry[], refused: readonly RefusedEntry[]): Promise<boolean> {

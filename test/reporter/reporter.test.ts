@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { hostname, tmpdir } from "node:os";
@@ -121,8 +122,8 @@ describe("a reporter", () => {
     const reporter = await make({ maxDelay: 50 });
     report(reporter, 3);
     expect(api.calls).toEqual([]);
-    await until(() => api.calls.length === 1, { what: "the entries are there" });
-    expect(numbersOf()).toEqual(["0", "1", "2"]);
+    await until(() => api.calls.length === 2, { what: "the entries are there" });
+    expect(numbersOf(api.calls[1])).toEqual(["0", "1", "2"]);
   });
 
   it("sends over a Unix socket", async () => {
@@ -159,6 +160,56 @@ describe("a reporter", () => {
   });
 });
 
+describe("a session", () => {
+  it("is opened at the first report or header, before any batch", async () => {
+    const reporter = await make({ maxDelay: 60_000, correlation: { targets: [{ host: "*" }] } });
+    const headers = reporter.correlationHeaders("https://example.com/");
+    await until(() => api.calls.length === 1, { what: "it is opened" });
+    expect(headers["X-Audit-Session-Id"]).toBe(api.calls[0]?.sessionId);
+    expect(api.calls[0]).toMatchObject({ taken: "1", entries: [] });
+    const other = await make({ maxDelay: 60_000 });
+    report(other, 1);
+    await until(() => api.calls.length === 2, { what: "it is opened" });
+    expect(api.calls[1]).toMatchObject({ sessionId: other.sessionId, taken: "1", entries: [] });
+    report(other, 1);
+    expect(await other.close()).toMatchObject({ sent: 2, isClosed: true });
+    expect(api.calls.filter(({ sessionId }) => sessionId === other.sessionId)).toHaveLength(3);
+  });
+
+  it("is opened as soon as the API is there", async () => {
+    const reporter = await make({ maxDelay: 60_000, correlation: { targets: [{ host: "*" }] } });
+    api.answer = (_call, count) => (count === 1 ? { status: 503, code: "UNAVAILABLE" } : null);
+    reporter.correlationHeaders("https://example.com/");
+    await until(() => api.sessions.size === 1, { what: "it is opened" });
+    await until(() => kinds().length === 2, { what: "it is told" });
+    expect(kinds()).toEqual(["delayed", "recovered"]);
+  });
+
+  it("is heard of while nothing is reported, until it ends", async () => {
+    const reporter = await make({ heartbeat: 20, maxDelay: 60_000 });
+    expect(api.calls).toEqual([]);
+    report(reporter, 1);
+    await until(() => api.calls.length === 4, { what: "it is heard of" });
+    expect(api.calls.every(({ taken, entries }) => taken === "1" && entries.length === 0)).toBe(true);
+    expect(await reporter.close()).toMatchObject({ sent: 1, isClosed: true });
+    const calls = api.calls.length;
+    const later = await make({ heartbeat: 20, maxDelay: 60_000 });
+    report(later, 1);
+    await until(() => api.calls.filter(({ sessionId }) => sessionId === later.sessionId).length === 3, {
+      what: "another is heard of twice since",
+    });
+    expect(api.calls.slice(calls).filter(({ sessionId }) => sessionId === reporter.sessionId)).toEqual([]);
+  });
+
+  it("has no second call made while one is under way", async () => {
+    const reporter = await make({ heartbeat: 10, batchSize: 1 });
+    api.answer = ({ entries }) => (entries.length > 0 ? "stall" : null);
+    report(reporter, 1);
+    expect(await reporter.flush({ deadline: 200 })).toBe(false);
+    expect(api.calls).toHaveLength(1);
+  });
+});
+
 describe("a clock that jumps", () => {
   afterEach(() => void vi.useRealTimers());
 
@@ -169,7 +220,7 @@ describe("a clock that jumps", () => {
     vi.setSystemTime(Date.UTC(2001, 0, 1));
     reporter.report(entry());
     await until(() => reporter.stats().sent === 2, { what: "the entries are taken" });
-    expect(api.calls[0]?.entries.map(({ sequenceNumber, claimedAt }) => [sequenceNumber, claimedAt])).toEqual([
+    expect(api.calls[1]?.entries.map(({ sequenceNumber, claimedAt }) => [sequenceNumber, claimedAt])).toEqual([
       ["0", "2031-01-01T00:00:00.000Z"],
       ["1", "2001-01-01T00:00:00.000Z"],
     ]);
@@ -261,6 +312,36 @@ describe("a call that comes to nothing", () => {
     await until(() => api.calls.length >= 3, { what: "it is tried again" });
     expect(kinds()).toEqual(["refused"]);
     expect(reporter.stats()).toMatchObject({ waiting: 10, setAside: 0, lost: {} });
+  });
+});
+
+describe("a token that doesn't come", () => {
+  const never = (): Promise<string> => new Promise(() => undefined);
+
+  it("is waited for as long as a call, and then asked for again", async () => {
+    let asked = 0;
+    const reporter = await make({ callTimeout: 50, token: () => (asked++ === 0 ? never() : "t-2") });
+    report(reporter, 10);
+    await until(() => reporter.stats().sent === 10, { what: "the entries are taken" });
+    expect(kinds()).toEqual(["delayed", "recovered"]);
+    expect(asked).toBeGreaterThan(1);
+  });
+
+  it("doesn't hold up the end beyond its deadline", async () => {
+    const reporter = await make({ token: never });
+    report(reporter, 10);
+    const begun = performance.now();
+    expect(await reporter.close({ deadline: 50 })).toMatchObject({ lost: 10, isClosed: false });
+    expect(performance.now() - begun).toBeLessThan(1_000);
+  });
+
+  it("is not waited for where its file is a pipe", async () => {
+    const tokenFile = join(folder, "pipe");
+    execFileSync("mkfifo", [tokenFile]);
+    const reporter = await make({ tokenFile });
+    report(reporter, 10);
+    await until(() => notices.length > 0, { what: "the call is given up" });
+    expect(notices[0]?.cause).toMatchObject({ name: "TokenError", message: "The token's file isn't a regular file." });
   });
 });
 

@@ -168,7 +168,7 @@ describe("a reporter of this API", () => {
     const foreign = await server.token({ subject: "gw-2", tenant: "globex", roles: ["reporter"] });
     const second = await createReporter(options({ ...quiet, spool, token: foreign }));
     second.report(entry(4));
-    expect(await second.close({ deadline: 1_000 })).toMatchObject({
+    expect(await second.close({ deadline: 300 })).toMatchObject({
       sent: 0,
       setAside: 0,
       kept: kept + 1,

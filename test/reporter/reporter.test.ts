@@ -24,8 +24,11 @@ beforeEach(async () => {
   api = await startReportApi();
   [open, notices] = [[], []];
   folder = mkdtempSync(join(tmpdir(), "auditql-reporter-"));
+  // Waits between tries are random: these are short ones.
+  vi.spyOn(Math, "random").mockReturnValue(0.1);
 });
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const reporter of open) await reporter.close({ deadline: 0 });
   await api.close();
   rmSync(folder, { recursive: true });

@@ -208,7 +208,7 @@ describe("a session", () => {
     const reporter = await make({ heartbeat: 10, batchSize: 1 });
     api.answer = ({ entries }) => (entries.length > 0 ? "stall" : null);
     report(reporter, 1);
-    expect(await reporter.flush({ deadline: 200 })).toBe(false);
+    expect(await reporter.flush({ deadline: 100 })).toBe(false);
     expect(api.calls).toHaveLength(1);
   });
 });
@@ -243,7 +243,7 @@ describe("a call that comes to nothing", () => {
     ["an answer that never comes", "stall", 5],
     ["a cut behind the commit", "cut", 3],
   ] as const)("is made again after %s, and nothing is lost or twice", async (_, answer, calls) => {
-    const reporter = await make({ callTimeout: 200 });
+    const reporter = await make({ callTimeout: 100 });
     api.answer = (_call, count) => (count <= 2 ? answer : null);
     report(reporter, 10);
     await until(() => reporter.stats().sent === 10, { what: "the entries are taken" });
@@ -266,7 +266,7 @@ describe("a call that comes to nothing", () => {
       "Entries for the audit log wait, and are sent again: there was no answer within 100 ms.",
     );
     const begun = performance.now();
-    expect(await reporter.close({ deadline: 300 })).toEqual({
+    expect(await reporter.close({ deadline: 150 })).toEqual({
       sent: 0,
       setAside: 0,
       lost: 20,

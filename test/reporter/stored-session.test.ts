@@ -23,6 +23,7 @@ beforeEach(async () => {
   await mkdir(folder);
 });
 afterEach(async () => {
+  vi.restoreAllMocks();
   await api.close();
   rmSync(join(folder, ".."), { recursive: true });
 });

@@ -42,6 +42,17 @@ const ownSession = (): string =>
   receiver.calls.find(({ input }) => input.source.program === "auditql-relay")?.input.sessionId ?? "";
 
 describe("the relay", () => {
+  it("hands on each call without entries, by which a session is opened and heard of", async () => {
+    relay = await startRelay(place, receiver.url);
+    const sessionId = uuidV7();
+    for (const calls of [1, 2]) {
+      const { status, body } = await post(place.socket, callOf(sessionId, [], { taken: "1" }));
+      expect([status, body?.data?.reportAuditEntries.accepted]).toEqual([200, 0]);
+      await until(() => receiver.said(sessionId).length === calls, { what: "it is handed on" });
+    }
+    expect(receiver.said(sessionId)).toEqual(Array(2).fill({ dropped: [], taken: "1", close: false }));
+  });
+
   it("gives the API every entry of eight processes once, each session's in order, and ends with 0", async () => {
     relay = await startRelay(place, receiver.url);
     expect(statSync(place.socket).mode & 0o777).toBe(0o660);

@@ -1,6 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { DataSource } from "typeorm";
 import type { ScratchCluster } from "../../scratch/cluster.js";
-import { run } from "../../scratch/sql.js";
+import { rowsOf, run } from "../../scratch/sql.js";
 import { tokenMaker } from "../../scratch/tokens.js";
 import { migrations } from "../../migrations/index.js";
 import { features } from "../../src/features.js";
@@ -111,6 +112,23 @@ const forgeries: readonly (readonly [what: string, path: string, body: unknown])
   ),
 ];
 
+const ENTERED_DEADLINE = 10_000;
+
+/** The opening of the session in which a start is told is entered beside it: it isn't to be taken for a forgery. */
+async function isEntered(adminUrl: string): Promise<void> {
+  const end = performance.now() + ENTERED_DEADLINE;
+  for (;;) {
+    const opened = await rowsOf(
+      adminUrl,
+      `select from audit.entry where event_type = 'audit_session.started' and resource_id =
+         (select session_id::text from audit.entry where event_type = 'api.started' order by id desc limit 1)`,
+    );
+    if (opened.length > 0) return;
+    if (performance.now() > end) throw new Error("The API's session wasn't entered in the log.");
+    await delay(20);
+  }
+}
+
 /** As an admin and a platform auditor at once, who may ask for anything. */
 async function overHttp({ database: { adminUrl }, settings }: Deployment): Promise<[string, Judgement][]> {
   const mint = await tokenMaker(settings.keyFolder);
@@ -118,6 +136,7 @@ async function overHttp({ database: { adminUrl }, settings }: Deployment): Promi
   const api = await Api.start(settings);
   const judged: [string, Judgement][] = [];
   try {
+    await isEntered(adminUrl);
     for (const [what, path, body] of forgeries) {
       const before = await logState(adminUrl);
       const response = await fetch(`${api.origin}${path}`, {

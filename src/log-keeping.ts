@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { GraphQLSchema } from "graphql";
 import type pg from "pg";
 import { AccessLog } from "./audit/access-log.js";
-import { declarationsOf, recordDeclarations } from "./audit/declarations.js";
+import { declarationsOf, recordDeclarations, type RecordedDeclarations } from "./audit/declarations.js";
 import type { PendingEntry } from "./audit/entry.js";
 import { FoldFile } from "./audit/fold-file.js";
 import type { FoldFileOwner } from "./audit/fold-lines.js";
@@ -77,8 +77,7 @@ export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
         await processLog.started();
         isStarted = true;
         const declared = declarationsOf(schema, resources);
-        const differing = await inTransactionApart(pool, (client) => recordDeclarations(client, declared));
-        if (differing > 0) log.info({ differing }, "declarations differ from those of the last start");
+        tellDeclared(log, await inTransactionApart(pool, (client) => recordDeclarations(client, declared)));
       } catch (cause) {
         const message = "The log can't be told of this start, so nothing is served: see the error in the server's log.";
         log.error({ error: cause }, "the start could not be entered in the log");
@@ -86,6 +85,11 @@ export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
       }
     },
   };
+}
+
+function tellDeclared(log: Logger, { differing, isFirst }: RecordedDeclarations): void {
+  if (isFirst) log.info({ declarations: differing }, "declarations were entered in the log, for the first time");
+  else if (differing > 0) log.info({ differing }, "declarations differ from those of the last start");
 }
 
 function processLogOf({ config, pool, observer, program }: KeepingOptions, sessions: Sessions): ProcessLog {

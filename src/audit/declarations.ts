@@ -32,17 +32,30 @@ export function declarationsOf(
   return [...mutations, ...policies];
 }
 
+/** What came of comparing. */
+export interface RecordedDeclarations {
+  /** How many differ from the last start's. */
+  readonly differing: number;
+  /** Whether no start before this one declared anything, so that all of them are new. */
+  readonly isFirst: boolean;
+}
+
 /**
  * Compares what is declared with what was at the last start, whichever process made it, and leaves an entry of each
  * difference on the platform's log; the database does so, in one transaction. The first start's are all new.
- *
- * @returns how many differ
  */
-export async function recordDeclarations(client: ClientBase, declarations: readonly Declaration[]): Promise<number> {
+export async function recordDeclarations(
+  client: ClientBase,
+  declarations: readonly Declaration[],
+): Promise<RecordedDeclarations> {
+  const { rows: looks } = await client.query<{ first: boolean }>(neverDeclared);
   const text = "select audit_guard.declare($1::jsonb)::int as differing";
   const { rows } = await client.query<{ differing: number }>(text, [JSON.stringify(declarations)]);
-  return rows[0]?.differing ?? 0;
+  return { differing: rows[0]?.differing ?? 0, isFirst: looks[0]?.first ?? false };
 }
+
+/** The API's login may read no row of it, but may ask for its size: what was never written to has none. */
+const neverDeclared = "select pg_relation_size('audit.declaration') = 0 as first";
 
 /** The order in which actions and roles are written says nothing. */
 const directivesDeclared = ({ audited, unaudited, requires }: MutationDecision): Declaration["declared"] => ({

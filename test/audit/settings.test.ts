@@ -115,9 +115,17 @@ describe("each migration", () => {
   });
 });
 
+/** What a start says of declarations on its own log. */
+const saidOfDeclarations = (server: TestServer): string[] =>
+  server
+    .stderr()
+    .split("\n")
+    .filter((line) => line.includes("declarations"));
+
 describe("what is declared of mutations and fields", () => {
   it("stands with the platform from the first start on, once", async () => {
-    await (await start()).stop();
+    const first = await start();
+    await first.stop();
     const server = await start();
     const entries = await told(server, "mutation");
     expect(entries.map(({ resource }) => resource?.id)).toEqual([...mutations].sort());
@@ -140,6 +148,13 @@ describe("what is declared of mutations and fields", () => {
       ]),
     );
     expect(policies[0]).toMatchObject({ actor: { type: "SYSTEM", subsystem: "declarations" }, action: "CREATE" });
+    expect(saidOfDeclarations(first).map((line) => JSON.parse(line) as unknown)).toEqual([
+      expect.objectContaining({
+        declarations: entries.length + policies.length,
+        msg: "declarations were entered in the log, for the first time",
+      }),
+    ]);
+    expect(saidOfDeclarations(server)).toEqual([]);
   });
 
   it("leaves an entry of each difference between two starts, from what to what, also where two start at once", async () => {
@@ -151,7 +166,10 @@ describe("what is declared of mutations and fields", () => {
     await sql(`update audit.declaration set declared = declared - 'requires.roles'
       || '{"audited.resource": null, "audited.action": null, "audited.id": null, "unaudited.reason": "none"}' where name = 'createGroup'`);
     await sql(`update audit.declaration set name = 'openDoor' where name = 'deleteDevice'`);
-    const [server] = await Promise.all([start(), start()]);
+    const [server, other] = await Promise.all([start(), start()]);
+    expect(
+      [...saidOfDeclarations(server), ...saidOfDeclarations(other)].map((line) => JSON.parse(line) as unknown),
+    ).toEqual([expect.objectContaining({ differing: 5, msg: "declarations differ from those of the last start" })]);
     const entries = await readLog(
       server,
       { tenantId: ["$platform"], resourceType: ["mutation", "field_policy"], occurredAt: { from: begin } },

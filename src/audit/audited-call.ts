@@ -69,11 +69,11 @@ async function attemptCall(runtime: AuditRuntime, call: AuditedCall): Promise<un
       progress.ids = namedIds(field, args, runtime.registry.reader(field.resource).idIsUuid);
     return untilSerialized(() => new Operation(runtime, field, context, template, progress, call.resolve).run());
   };
+  const stagedFor = (told: AuditError) => refusalEntries(runtime, field, args, template, progress, told);
   const refuse = async (cause: unknown): Promise<never> => {
     const error = translateError(cause, field.errorPrefix, (unforeseen) =>
       runtime.observer.unforeseen(unforeseen, field.name),
     );
-    const stagedFor = (told: AuditError) => refusalEntries(runtime, field, args, template, progress, told);
     if (error.outcomeUnknown) {
       await keepUndecided(runtime, stagedFor(nothingChanged(error)), error);
       call.report([], place);
@@ -88,10 +88,15 @@ async function attemptCall(runtime: AuditRuntime, call: AuditedCall): Promise<un
   // From here on the change stands, whatever happens.
   call.report(result.entryIds, place);
   runtime.observer.written(result.staged.map(({ entry }) => entry));
+  // A try before took the number and was undone, and the last one leaves nothing: the number would seem lost.
+  if (result.staged.length === 0 && template.isUsed) await runtime.refusals.write(stagedFor(nothingLeft()));
   if (result.complaint) runtime.observer.unforeseen(result.complaint, `${field.name}, after the commit`);
   await runAfterCommit(runtime.observer, field.name, result.afterCommit);
   return result.response;
 }
+
+const nothingLeft = () =>
+  new AuditError("CONFLICT", "Others changed the same things at the same time, and then nothing was left to be done.");
 
 /** It may have been done: an entry that says it wasn't waits until that is known to be true. */
 async function keepUndecided({ spool, observer }: AuditRuntime, staged: readonly StagedEntry[], error: AuditError) {

@@ -19,7 +19,8 @@ export interface BackgroundOperation<Entity extends object> {
   /**
    * What becomes of an id whose row is gone when it comes to be locked, or is the same afterwards. `recorded`, as in a
    * mutation: the one is NOT_FOUND, and a FAILURE of all; the other leaves an entry without changes. `skipped`: neither
-   * leaves anything, which suits work that looked for its rows a while ago.
+   * leaves anything, which suits work that looked for its rows a while ago. Only where the database broke up a try that
+   * had its sequence number, and the next one leaves nothing, is there a FAILURE for each id: a number is never without.
    *
    * @defaultValue `recorded`
    */

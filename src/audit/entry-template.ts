@@ -36,6 +36,7 @@ interface Refusal {
 /** What every entry of one operation has in common; filled once. */
 export class EntryTemplate {
   readonly tenantId: string;
+  #isUsed = false;
 
   constructor(
     private readonly context: AuditContext,
@@ -43,6 +44,11 @@ export class EntryTemplate {
     readonly place: SequencePlace,
   ) {
     this.tenantId = tenantOf(context);
+  }
+
+  /** Whether entries were made of it, and so its number was taken. */
+  get isUsed(): boolean {
+    return this.#isUsed;
   }
 
   /** The label is the one that the resource has now, or had when it was deleted. */
@@ -68,6 +74,7 @@ export class EntryTemplate {
     attempted: readonly AttemptedField[],
     ordinal: number,
   ): PendingEntry {
+    this.#isUsed = true;
     return {
       tenantId: this.tenantId,
       actor: this.context.caller.actor,

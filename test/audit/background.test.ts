@@ -270,6 +270,51 @@ describe("a row that is gone when background work comes to lock it", () => {
   });
 });
 
+describe("background work that the database broke up after its entries were made", () => {
+  /** Commits of things with this name are broken up. */
+  const broken = "broken up";
+  beforeAll(async () => {
+    await query(
+      database.adminUrl,
+      `create function app.break_up() returns trigger language plpgsql
+         as $$ begin raise exception using errcode = '40001'; end $$;
+       create constraint trigger break_up after update on app.thing deferrable initially deferred
+         for each row when (new.name = '${broken}') execute function app.break_up()`,
+    );
+  });
+  afterAll(() => query(database.adminUrl, "drop function app.break_up cascade"));
+
+  it("leaves a failure under the number that it took, where the next try leaves nothing", async () => {
+    const ids = await insertThings("one", "two");
+    let tries = 0;
+    const work: Work = (context) => (++tries === 1 ? rename(broken)(context) : "nothing is left");
+    expect(await run(ids, work, { unchanged: "skipped" })).toEqual({ result: "nothing is left", entryIds: [] });
+    expect([tries, Object.values(await namesOf(ids))]).toEqual([2, ["one", "two"]]);
+    await run(ids, rename("swept"), { unchanged: "skipped" });
+    const rows = await fresh();
+    expect(rows.map((row) => [row.event_type, row.error_code, row.resource_id])).toEqual([
+      ...ids.map((id) => ["thing.update_failed", "CONFLICT", id]),
+      ...ids.map((id) => ["thing.updated", null, id]),
+    ]);
+    const [first = 0, ...others] = rows.map((row) => Number(row.sequence_number));
+    expect(others).toEqual([first, first + 1, first + 1]);
+  });
+
+  it("runs what waits for the last try's commit alone, and leaves its entries alone where there are any", async () => {
+    const ids = await insertThings("one");
+    let tries = 0;
+    const seen: number[] = [];
+    const work: Work = async (context) => {
+      const mine = ++tries;
+      context.afterCommit(() => void seen.push(mine));
+      await rename(mine === 1 ? broken : "swept")(context);
+    };
+    await run(ids, work, { unchanged: "skipped" });
+    expect(seen).toEqual([2]);
+    expect((await fresh()).map((row) => row.event_type)).toEqual(["thing.updated"]);
+  });
+});
+
 describe("an operation without its subscriber, or with two of them", () => {
   it("isn't committed", async () => {
     const ids = await insertThings("one");

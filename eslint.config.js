@@ -8,6 +8,14 @@ const imports = (files, ...refused) => ({
     "no-restricted-imports": ["error", { patterns: refused.map(([regex, message]) => ({ regex, message })) }],
   },
 });
+const environment = {
+  selector: "MemberExpression[object.name='process'][property.name='env']",
+  message: "The environment is read once, by src/config.ts.",
+};
+const connections = {
+  selector: "NewExpression[callee.object.name='pg'][callee.property.name=/^(Pool|Client)$/]",
+  message: "Connections are made by src/database/connection.ts: one that breaks while nobody listens ends the process.",
+};
 const typeGraphql = ["^type-graphql$", "type-graphql has one door: src/audit/type-graphql.ts."];
 
 export default defineConfig(
@@ -30,13 +38,7 @@ export default defineConfig(
       // A resolver class is all decorators.
       "@typescript-eslint/no-extraneous-class": "off",
       "no-restricted-imports": ["error", { patterns: [{ regex: typeGraphql[0], message: typeGraphql[1] }] }],
-      "no-restricted-syntax": [
-        "error",
-        {
-          selector: "MemberExpression[object.name='process'][property.name='env']",
-          message: "The environment is read once, by src/config.ts.",
-        },
-      ],
+      "no-restricted-syntax": ["error", environment, connections],
     },
   },
   // Every folder below src that isn't one of these is a feature.
@@ -101,9 +103,10 @@ export default defineConfig(
       "@typescript-eslint/no-misused-spread": "off",
     },
   },
+  { files: ["src/database/connection.ts"], rules: { "no-restricted-syntax": ["error", environment] } },
   { files: ["src/audit/type-graphql.ts"], rules: { "no-restricted-imports": "off" } },
   {
     files: ["src/main.ts", "src/cli/**", "test/**", "bench/**", "demo/**", "drill/**", "scratch/**"],
-    rules: { "no-restricted-syntax": "off" },
+    rules: { "no-restricted-syntax": ["error", connections] },
   },
 );

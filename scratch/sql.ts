@@ -1,4 +1,5 @@
-import pg from "pg";
+import type pg from "pg";
+import { withClient as withClientOf } from "../src/database/connection.js";
 
 /** Runs statements, one by one, on a connection of their own. */
 export async function run(url: string, ...statements: readonly string[]): Promise<void> {
@@ -16,12 +17,5 @@ export async function rowsOf<Row extends pg.QueryResultRow>(
 }
 
 export async function withClient<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-  client.on("error", () => undefined);
-  try {
-    await client.connect();
-    return await work(client);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  return withClientOf({ connectionString: url, connectionTimeoutMillis: 10_000 }, work);
 }

@@ -1,9 +1,10 @@
-import pg from "pg";
+import type pg from "pg";
 import { DataSource, type DataSourceOptions } from "typeorm";
 import type { PostgresDriver } from "typeorm/driver/postgres/PostgresDriver.js";
 import {
   connectionConfig,
   type Deadlines,
+  openPool,
   servingDeadlines,
   type SessionSettings,
   within,
@@ -132,13 +133,8 @@ function dataSource(name: PoolName, config: pg.PoolConfig, { entities, onError }
   });
 }
 
-function pool(name: PoolName, config: pg.PoolConfig, { onError }: DatabaseOptions): pg.Pool {
-  const made = new pg.Pool(config);
-  // The pool listens to its idle connections alone: one that breaks between two statements would end the process.
-  made.on("connect", (client) => client.on("error", (error) => onError(error, name)));
-  made.on("error", () => undefined);
-  return made;
-}
+const pool = (name: PoolName, config: pg.PoolConfig, { onError }: DatabaseOptions): pg.Pool =>
+  openPool(config, (error) => onError(error, name));
 
 /**
  * A data source's own pool, whose end waits for the connections in use. TypeORM's `destroy()` doesn't: it gives them back

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import pg from "pg";
+import { withClient } from "./database/connection.js";
 import { codeOf } from "./disk/code-of.js";
 import { type FolderLock, takeFolderLock } from "./disk/folder-lock.js";
 import { chooseAccount } from "./embedded-postgres/account.js";
@@ -108,10 +108,8 @@ async function startOn(
 
 /** Makes our database where a crash came before it, and answers the server's version. */
 async function prepareDatabase(url: string): Promise<string> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 30_000 });
-  client.on("error", () => undefined);
-  try {
-    await client.connect();
+  const config = { connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 30_000 };
+  return withClient(config, async (client) => {
     const { rows } = await client.query<{ version: string; missing: boolean }>(
       `SELECT current_setting('server_version') AS version,
               NOT EXISTS (SELECT FROM pg_database WHERE datname = $1) AS missing`,
@@ -119,9 +117,7 @@ async function prepareDatabase(url: string): Promise<string> {
     );
     if (rows[0]?.missing) await client.query(`CREATE DATABASE ${database}`);
     return rows[0]?.version ?? "unknown";
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  });
 }
 
 function stopper(postmaster: Postmaster, folder: string, lock: FolderLock): () => Promise<void> {

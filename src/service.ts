@@ -1,6 +1,6 @@
 import "reflect-metadata";
 import { setTimeout as delay } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import type { GraphQLSchema } from "graphql";
 import {
   applyAudit,
@@ -25,7 +25,7 @@ import { BackgroundJob } from "./background-job.js";
 import { bannerOf } from "./banner.js";
 import type { Config } from "./config.js";
 import { openDatabases, type Databases } from "./database.js";
-import { connectionConfig } from "./database/connection.js";
+import { connectionConfig, openPool } from "./database/connection.js";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "./embedded-postgres.js";
 import { features } from "./features.js";
 import type { Logger } from "./log.js";
@@ -263,9 +263,7 @@ function readinessOf(
 /** Connections of the API's login for looks at the database and for its upkeep: no request ever waits for one. */
 function openProbes({ log, shutdown }: ServiceOptions, apiUrl: string): pg.Pool {
   const connection = connectionConfig(apiUrl, "auditql probe", probeDeadlines);
-  const probes = new pg.Pool({ ...connection, max: 2, idleTimeoutMillis: 60_000 });
-  probes.on("connect", (client) => client.on("error", () => undefined));
-  probes.on("error", (error) => {
+  const probes = openPool({ ...connection, max: 2, idleTimeoutMillis: 60_000 }, (error) => {
     log.debug({ error }, "a connection for probes broke");
   });
   shutdown.add("probes", () => probes.end());

@@ -1,7 +1,6 @@
-import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import { type Databases, keepPartitions, openDatabases, type PoolName } from "../src/database.js";
-import { createDatabase, query, type TestDatabase } from "./support/postgres.js";
+import { createDatabase, openPool, query, type TestDatabase } from "./support/postgres.js";
 import { until } from "./support/until.js";
 
 const { adminUrl } = inject("postgres");
@@ -198,7 +197,7 @@ describe("the upkeep of the log's partitions", () => {
   });
 
   it("gives its connection up where it fails", async () => {
-    const pool = new pg.Pool({ connectionString: adminUrl });
+    const pool = openPool({ connectionString: adminUrl });
     try {
       await expect(keepPartitions(pool)).rejects.toMatchObject({ code: "3F000" });
       expect([pool.totalCount, pool.waitingCount]).toEqual([0, 0]);

@@ -1,11 +1,10 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { promisify } from "node:util";
-import pg from "pg";
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { migrations } from "../migrations/index.js";
 import { migrate, MigrationError, pending } from "../src/migrate.js";
-import { query, urlOf } from "./support/postgres.js";
+import { connect, query, urlOf } from "./support/postgres.js";
 import { until } from "./support/until.js";
 
 const compiled = new URL("../dist/src/migrate.js", import.meta.url).href;
@@ -77,8 +76,7 @@ describe("migrating", () => {
   });
 
   it("waits for another process no longer than its deadline, and says whom to look for", async () => {
-    const other = new pg.Client({ connectionString: url });
-    await other.connect();
+    const other = await connect(url);
     try {
       await other.query("select pg_advisory_lock(hashtextextended('auditql.migration', 0))");
       const error = await failure(migrate(url, 200));

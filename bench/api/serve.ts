@@ -1,6 +1,5 @@
 import type { GraphQLSchema } from "graphql";
 import { join } from "node:path";
-import pg from "pg";
 import {
   applyAudit,
   AuditSubscriber,
@@ -16,7 +15,7 @@ import { SessionList } from "../../src/audit/report/session-list.js";
 import { Spool } from "../../src/audit/spool/spool.js";
 import { createVerifier } from "../../src/auth.js";
 import { openDatabases, type Databases } from "../../src/database.js";
-import { connectionConfig } from "../../src/database/connection.js";
+import { connectionConfig, openPool } from "../../src/database/connection.js";
 import { features } from "../../src/features.js";
 import { createSchema } from "../../src/schema.js";
 import { createLog } from "../../src/log.js";
@@ -108,7 +107,10 @@ function mutationsOf(
   spool: Spool,
 ): GraphQLSchema {
   if (arm === "statement")
-    return applyOneStatement(schema, new pg.Pool({ ...connectionConfig(apiUrl, "auditql api"), max: 10 }));
+    return applyOneStatement(
+      schema,
+      openPool({ ...connectionConfig(apiUrl, "auditql api"), max: 10 }, () => undefined),
+    );
   if (arm === "bare" || arm === "trigger") return applyBare(schema, { dataSource: databases.write, registry });
   databases.write.subscribers.push(new AuditSubscriber(registry, observer));
   return applyAudit(schema, {

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import pg from "pg";
-import { connectionConfig } from "../../src/database/connection.js";
+import type pg from "pg";
+import { connectionConfig, openClient } from "../../src/database/connection.js";
 import { ApiProcess } from "../api/api-process.js";
 import type { BenchCluster } from "../cluster.js";
 import { exchange, graphqlRequest, open } from "../load.js";
@@ -51,8 +51,7 @@ export class LogServer {
     const database = await cluster.database(`log_${String(entries)}`);
     await seedLog(database, entries);
     const api = await ApiProcess.start({ arm: "audited", ...database, dataDir: cluster.folder });
-    const reader = new pg.Client(connectionConfig(database.readerUrl, "auditql bench"));
-    await reader.connect();
+    const reader = await openClient(connectionConfig(database.readerUrl, "auditql bench"));
     const { rows } = await reader.query<{ name: string }>(
       `select quote_ident(attname) as name from pg_attribute where attrelid = 'audit.entry'::regclass and attnum > 0
          and not attisdropped and has_column_privilege('audit.entry', attnum, 'select') order by attnum`,

@@ -78,18 +78,53 @@ export async function withClient<Result>(
   config: pg.ClientConfig,
   work: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
-  const client = new pg.Client(config);
-  // A connection that breaks rejects the statement under way; without a listener it would end the process too.
-  client.on("error", () => undefined);
+  const client = unconnected(config);
   try {
     await client.connect();
     return await work(client);
   } finally {
-    await within(
-      closeDeadline,
-      client.end().catch(() => undefined),
-    );
+    await endClient(client);
   }
+}
+
+/** Connects; the caller ends it. One that breaks rejects the statement under way, and the next. */
+export async function openClient(config: pg.ClientConfig): Promise<pg.Client> {
+  const client = unconnected(config);
+  try {
+    await client.connect();
+  } catch (error) {
+    await endClient(client);
+    throw error;
+  }
+  return client;
+}
+
+function unconnected(config: pg.ClientConfig): pg.Client {
+  const client = new pg.Client(config);
+  // A connection that breaks rejects the statement under way; without a listener it would end the process too.
+  client.on("error", () => undefined);
+  return client;
+}
+
+const endClient = (client: pg.Client): Promise<unknown> =>
+  within(
+    closeDeadline,
+    // It is gone all the same.
+    client.end().catch(() => undefined),
+  );
+
+/**
+ * A pool that outlives its connections: one that breaks between two statements would end the process if nobody heard of
+ * it. The pool itself hears of idle ones alone, and its `end()` is through before they are.
+ *
+ * @param onError told of each connection that broke, whether idle, in use or being closed; must not throw
+ */
+export function openPool(config: pg.PoolConfig, onError: (error: Error) => void): pg.Pool {
+  const pool = new pg.Pool(config);
+  pool.on("connect", (client) => client.on("error", onError));
+  // The connection itself has told of it.
+  pool.on("error", () => undefined);
+  return pool;
 }
 
 /** Waits for the work, at most that many milliseconds; true where it was done by then. */

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { open, readFile, realpath, rename } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import pg from "pg";
 import type { Account } from "./account.js";
 import type { Binaries } from "./binaries.js";
+import { withClient } from "../database/connection.js";
 import { codeOf } from "../disk/code-of.js";
 import { EmbeddedPostgresError } from "./error.js";
 import { clearPidFile, readPidFile } from "./pid-file.js";
@@ -160,21 +160,16 @@ function serverOptions(port: number): string[] {
 
 /** Undefined if the server of that cluster answers on the port, else what was in the way. */
 async function answersAs({ folder, password }: ClusterPlace, port: number): Promise<unknown> {
-  const client = new pg.Client({
-    connectionString: superuserUrl(port, password, "postgres"),
-    connectionTimeoutMillis: 2_000,
-    query_timeout: 2_000,
-  });
-  client.on("error", () => undefined);
+  const connectionString = superuserUrl(port, password, "postgres");
   try {
-    await client.connect();
-    const { rows } = await client.query<{ data_directory: string }>("SHOW data_directory");
+    const config = { connectionString, connectionTimeoutMillis: 2_000, query_timeout: 2_000 };
+    const { rows } = await withClient(config, (client) =>
+      client.query<{ data_directory: string }>("SHOW data_directory"),
+    );
     const served = rows[0]?.data_directory ?? "";
     return (await realpath(served)) === (await realpath(folder)) ? undefined : new Error(`it serves ${served}`);
   } catch (error) {
     return error;
-  } finally {
-    await client.end().catch(() => undefined);
   }
 }
 

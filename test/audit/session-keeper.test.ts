@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { anonymous, nowhere, type PendingEntry } from "../../src/audit/entry.js";
 import { SessionKeeper } from "../../src/audit/session-keeper.js";
@@ -8,7 +8,7 @@ import { Sessions, type Session, type SequencePlace } from "../../src/audit/sess
 import { insertEntries, inTransactionApart } from "../../src/audit/write-apart.js";
 import { connectionConfig } from "../../src/database/connection.js";
 import { holdTransaction, untilBlocked } from "../support/client.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
+import { createDatabase, openPool, query, type TestDatabase } from "../support/postgres.js";
 import { startProxy, type Proxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
 import { insertRows } from "./read/log-fixture.js";
@@ -25,9 +25,7 @@ afterAll(() => database.drop());
 beforeEach(async () => {
   runs = [];
   proxy = await startProxy(database.apiUrl);
-  pool = new pg.Pool({ ...connectionConfig(proxy.through(database.apiUrl), "auditql sessions"), max: 1 });
-  pool.on("error", () => undefined);
-  pool.on("connect", (client) => client.on("error", () => undefined));
+  pool = openPool({ ...connectionConfig(proxy.through(database.apiUrl), "auditql sessions"), max: 1 });
 });
 afterEach(async () => {
   for (const { keeper } of runs) await keeper.stop(0).catch(() => undefined);
@@ -78,8 +76,7 @@ const entryAt = (tenantId: string, place: SequencePlace, more: Partial<PendingEn
 
 /** Writes them past the proxy, and tells the keeper that they ended. */
 async function write({ keeper }: Run, ...entries: PendingEntry[]): Promise<void> {
-  const direct = new pg.Pool(connectionConfig(database.apiUrl, "auditql api"));
-  direct.on("connect", (client) => client.on("error", () => undefined));
+  const direct = openPool(connectionConfig(database.apiUrl, "auditql api"));
   await inTransactionApart(direct, (client) => insertEntries(client, entries));
   await direct.end();
   keeper.settle(entries);

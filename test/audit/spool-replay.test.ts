@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { anonymous } from "../../src/audit/entry.js";
 import { RefusalLog, type AuditObserver } from "../../src/audit/index.js";
 import type { SpooledAttempt } from "../../src/audit/spool/attempt-line.js";
 import { Replayer } from "../../src/audit/spool/replayer.js";
 import { Spool, type SpoolObserver } from "../../src/audit/spool/spool.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
+import { createDatabase, openPool, query, type TestDatabase } from "../support/postgres.js";
 import { until } from "../support/until.js";
 
 let database: TestDatabase;
@@ -37,7 +37,7 @@ const observer: SpoolObserver = {
 
 beforeEach(async () => {
   database = await createDatabase();
-  pool = new pg.Pool({ connectionString: database.apiUrl, max: 2 });
+  pool = openPool({ connectionString: database.apiUrl, max: 2 });
   folder = mkdtempSync(join(tmpdir(), "auditql-replay-"));
   aside = [];
   spool = await Spool.open(join(folder, "spool"), 64 * 1024 ** 2, observer);

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { holdTransaction, untilBlocked } from "../support/client.js";
 import { changesOf, readLog } from "../support/log.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
+import { connect, createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { startServer, type TestServer } from "../support/server.js";
 import { until } from "../support/until.js";
 
@@ -151,8 +151,7 @@ describe("chats without activity", () => {
 
   it("are archived by one process at a time: who finds the lock taken leaves it to the other", async () => {
     const ids = await plant(many(250));
-    const holder = new pg.Client({ connectionString: database.adminUrl });
-    await holder.connect();
+    const holder = await connect(database.adminUrl);
     await holder.query("select pg_advisory_lock(hashtextextended($1, 0))", [`auditql:${job}`]);
     const both = [await start(atOnce), await start(atOnce)];
     const ended = async (server: TestServer) => (await runs(server, "ok")) + (await runs(server, "elsewhere"));

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { changesOf, readLog, type ReadEntry } from "../support/log.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
+import { connect, createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { startServer, type TestServer } from "../support/server.js";
 import { until } from "../support/until.js";
 import { callChat, type ChatMutation, plantChats, type PlantedChat } from "./chat-calls.js";
@@ -242,8 +241,7 @@ describe("a tree of chats", () => {
   describe("that others change meanwhile", () => {
     /** Runs `work` while a transaction that did `sql` is open, and commits it once the server waits for its locks. */
     const whileOpen = async <Result>(sql: string, params: unknown[], work: () => Promise<Result>): Promise<Result> => {
-      const other = new pg.Client({ connectionString: database.adminUrl });
-      await other.connect();
+      const other = await connect(database.adminUrl);
       try {
         await other.query("begin");
         await other.query(sql, params);

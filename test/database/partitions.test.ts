@@ -1,7 +1,7 @@
-import pg from "pg";
+import type pg from "pg";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { selfCheck } from "../../src/audit/self-check.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
+import { connect, createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { until } from "../support/until.js";
 import { insertEntry } from "./support/entry.js";
 import { outcomeOf, session } from "./support/session.js";
@@ -127,8 +127,7 @@ describe("entries of a month without a partition", () => {
 
   test("a rescue waits for who is writing them, lets others write meanwhile, and loses nothing", async () => {
     await loseMonths(0);
-    const client = new pg.Client(database.apiUrl);
-    await client.connect();
+    const client = await connect(database.apiUrl);
     await client.query("begin");
     const ids = [await insertEntry(client)];
     let done: string[] | undefined;

@@ -1,7 +1,6 @@
-import pg from "pg";
 import { afterEach, describe, expect, it } from "vitest";
 import { useClient } from "../support/client.js";
-import { createDatabase, query } from "../support/postgres.js";
+import { connect, createDatabase, query } from "../support/postgres.js";
 import { startProxy } from "../support/proxy.js";
 import { startServer, type TestServer } from "../support/server.js";
 import { unguarded } from "../support/unguarded.js";
@@ -80,8 +79,7 @@ describe("health", () => {
   });
 
   it("names a log that is locked, within moments", async () => {
-    const locker = new pg.Client(client.database.adminUrl);
-    await locker.connect();
+    const locker = await connect(client.database.adminUrl);
     try {
       await locker.query("begin; lock table audit.entry in access exclusive mode");
       const started = performance.now();

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:net";
 import { once } from "node:events";
-import pg from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
+import { connect, createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { startInVain, startServer, type TestServer } from "../support/server.js";
 import { readLog } from "../support/log.js";
 import { unguarded } from "../support/unguarded.js";
@@ -221,8 +220,7 @@ const adminOf = ({ adminUrl }: TestDatabase): string => adminUrl;
 
 /** Nobody can write a group while the work is done. */
 async function withLock(database: TestDatabase, work: () => Promise<void>): Promise<void> {
-  const client = new pg.Client(database.adminUrl);
-  await client.connect();
+  const client = await connect(database.adminUrl);
   try {
     await client.query("begin; lock table app.group in share mode");
     await work();

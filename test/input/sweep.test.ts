@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inputMutations, send, useWatchedClient, withEntries } from "./attempt.js";
 import type { Attempt, InputMutation, Reply } from "./attempt.js";
+import { connect } from "../support/postgres.js";
 import { hostile } from "./hostile.js";
 
 const client = useWatchedClient();
@@ -49,8 +50,7 @@ const everyRow = `
 
 let watcher: pg.Client;
 beforeAll(async () => {
-  watcher = new pg.Client({ connectionString: client.database.adminUrl });
-  await watcher.connect();
+  watcher = await connect(client.database.adminUrl);
 });
 afterAll(() => watcher.end());
 const standing = async () => (await watcher.query<{ digest: string }>(everyRow)).rows[0]?.digest;

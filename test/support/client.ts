@@ -1,6 +1,6 @@
-import pg, { type QueryResultRow } from "pg";
+import type { QueryResultRow } from "pg";
 import { afterAll, beforeAll } from "vitest";
-import { createDatabase, query, type TestDatabase } from "./postgres.js";
+import { connect, createDatabase, query, type TestDatabase } from "./postgres.js";
 import { startServer, type Answer, type ServerOptions, type TestServer } from "./server.js";
 import { until } from "./until.js";
 
@@ -52,8 +52,7 @@ export async function holdTransaction(database: TestDatabase): Promise<{
   commit(): Promise<void>;
   rollback(): Promise<void>;
 }> {
-  const client = new pg.Client({ connectionString: database.adminUrl });
-  await client.connect();
+  const client = await connect(database.adminUrl);
   await client.query("begin");
   const end = async (how: string) => {
     await client.query(how);

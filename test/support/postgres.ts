@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { inject } from "vitest";
+import { openClient, openPool as openHeardPool, withClient } from "../../src/database/connection.js";
 
 /** What the global setup hands to each test file. */
 export interface TestServer {
@@ -57,15 +58,16 @@ export async function query<Row extends pg.QueryResultRow = Record<string, unkno
   sql: string,
   params: unknown[] = [],
 ): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-  client.on("error", () => undefined);
-  try {
-    await client.connect();
-    return (await client.query<Row>(sql, params)).rows;
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  return withClient(configOf(url), async (client) => (await client.query<Row>(sql, params)).rows);
 }
+
+/** A connection that the caller ends. */
+export const connect = (url: string): Promise<pg.Client> => openClient(configOf(url));
+
+const configOf = (url: string): pg.ClientConfig => ({ connectionString: url, connectionTimeoutMillis: 10_000 });
+
+/** A pool that the caller ends; its connections may outlast its end, and then break as the database is dropped. */
+export const openPool = (config: pg.PoolConfig): pg.Pool => openHeardPool(config, () => undefined);
 
 /** The same server's URL for another database, and another login where one is given. */
 export function urlOf(serverUrl: string, database: string, login?: Login): string {

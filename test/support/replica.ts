@@ -4,14 +4,13 @@ import { appendFile, chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import pg from "pg";
 import { chooseAccount } from "../../src/embedded-postgres/account.js";
 import { locateBinaries } from "../../src/embedded-postgres/binaries.js";
 import { type Postmaster, startPostmaster, stopPostmaster } from "../../src/embedded-postgres/postmaster.js";
 import { startEmbeddedPostgres } from "../../src/embedded-postgres.js";
 import { migrate } from "../../src/migrate.js";
 import { fence } from "../../scratch/fence.js";
-import { query, type TestDatabase, urlOf } from "./postgres.js";
+import { connect, query, type TestDatabase, urlOf } from "./postgres.js";
 import { until } from "./until.js";
 
 /** A migrated primary of the test's own, with a replica that streams from it. */
@@ -75,8 +74,7 @@ async function loginUrl(adminUrl: string, database: string, role: string): Promi
 
 /** A base backup by hand: the programs that npm installs have none for it. */
 async function copyCluster(url: string, from: string, to: string, delaySeconds: number): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  const client = await connect(url);
   try {
     await client.query("select pg_backup_start('replica', true)");
     await promisify(execFile)("cp", ["-a", from, to], { timeout: 30_000 });

@@ -1,10 +1,10 @@
-import pg from "pg";
+import type pg from "pg";
 import { anonymous } from "../../../src/audit/entry.js";
 import type { Caller } from "../../../src/audit/context.js";
 import { AuditLog } from "../../../src/audit/read/audit-log.js";
 import { resourceKey, type ResourceDirectory } from "../../../src/audit/read/resource-directory.js";
 import type { Vocabulary } from "../../../src/audit/read/vocabulary.js";
-import { query, type TestDatabase } from "../../support/postgres.js";
+import { openPool, query, type TestDatabase } from "../../support/postgres.js";
 
 /** What a test says of a row of `audit.entry`; the rest is as {@link ordinary} has it. */
 export interface Row {
@@ -150,7 +150,7 @@ export function openLog(
 ): OpenLog {
   const statements: OpenLog["statements"] = [];
   const errors: string[] = [];
-  const pool = new pg.Pool({ connectionString: url, max: 4, connectionTimeoutMillis: 5_000, query_timeout: 15_000 });
+  const pool = openPool({ connectionString: url, max: 4, connectionTimeoutMillis: 5_000, query_timeout: 15_000 });
   pool.on("connect", (client) => {
     const send = client.query.bind(client) as (...sent: unknown[]) => unknown;
     Object.assign(client, {

@@ -1,12 +1,12 @@
 import "reflect-metadata";
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { AuditError } from "../../../src/audit/errors.js";
 import { SessionList, type SessionPageArguments } from "../../../src/audit/report/session-list.js";
 import type { AuditSequenceNumbers, AuditSession } from "../../../src/audit/report/session-types.js";
 import { connectionConfig } from "../../../src/database/connection.js";
-import { createDatabase, query, type TestDatabase } from "../../support/postgres.js";
+import { createDatabase, openPool, query, type TestDatabase } from "../../support/postgres.js";
 import { auditor, caller, platformAuditor } from "../read/log-fixture.js";
 
 let database: TestDatabase;
@@ -15,8 +15,7 @@ let list: SessionList;
 
 beforeAll(async () => {
   database = await createDatabase();
-  pool = new pg.Pool(connectionConfig(database.readerUrl, "auditql reader"));
-  pool.on("connect", (client) => client.on("error", () => undefined));
+  pool = openPool(connectionConfig(database.readerUrl, "auditql reader"));
   list = new SessionList(pool);
 });
 afterEach(() => query(database.adminUrl, "delete from audit.session"));

@@ -1,15 +1,9 @@
 import pg from "pg";
+import { withClient } from "../../../src/database/connection.js";
 
 /** Runs `work` on a connection of its own, which is closed whatever becomes of it. */
 export async function session<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
+  return withClient({ connectionString: url, connectionTimeoutMillis: 10_000 }, work);
 }
 
 /** The URL of a session that calls itself so. */

@@ -86,7 +86,10 @@ async function start(dataDir: string, lock: FolderLock, options: EmbeddedPostgre
     return { url, version, reused: left !== undefined, stop: stopper(postmaster, folder, lock) };
   } catch (error) {
     // What we started ourselves isn't left behind by a start that failed.
-    if (!left) await stopPostmaster(postmaster, folder).catch(() => undefined);
+    if (!left)
+      await stopPostmaster(postmaster, folder).catch((failure: unknown) => {
+        log(failure instanceof EmbeddedPostgresError ? failure.message : `PostgreSQL on ${folder} couldn't be stopped`);
+      });
     throw error;
   }
 }

@@ -148,7 +148,7 @@ async function writeLeft(ground: LeftGround): Promise<void> {
   const isRunning = async ({ pid, started }: FoldFileOwner) => (await lookUpProcess(pid))?.started === started;
   const notYet = "what an ended process had folded can't be written yet: the next start tries again";
   const onError = (error: unknown) => log.error({ error, folder }, notYet);
-  const files = await leftFolds(folder, key, isRunning).catch((error: unknown) => {
+  const files = await leftFolds({ folder, key, isRunning, onError }).catch((error: unknown) => {
     onError(error);
     return [];
   });

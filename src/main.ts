@@ -74,7 +74,7 @@ class Run {
       this.log.error("it didn't stop in time");
       void this.#endAtOnce(1);
     }, stopDeadline);
-    // What a start under way has yet to add to the steps would be left behind.
+    // What a start under way has yet to add to the steps would be left behind; what it fails with is told where it began.
     await this.#starting?.catch(() => undefined);
     await this.#shutdown.run(reason);
     process.exit(exitCode);

@@ -66,7 +66,7 @@ export async function migrate(adminUrl: string, turnDeadline = 60_000): Promise<
     await takeTurn(runner, turnDeadline);
     return await runPending(source, runner);
   } finally {
-    // The lock goes with its session.
+    // The lock goes with its session, which the end of the source closes in any case.
     await runner.release().catch(() => undefined);
     await source.destroy();
   }

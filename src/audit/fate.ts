@@ -63,6 +63,7 @@ export async function settledFate(pool: Pool, place: SentCommit): Promise<Fate> 
   }
 }
 
+/** Why it can't be asked is told by who asks for it later again, until an answer comes. */
 async function fateOrOpen(pool: Pool, place: SentCommit): Promise<Fate> {
   const client = await pool.connect().catch(() => null);
   if (!client) return { outcome: "open" };

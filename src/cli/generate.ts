@@ -18,6 +18,7 @@ async function main(): Promise<void> {
   };
   const checking = process.argv.includes("--check");
   for (const [path, wanted] of Object.entries(files)) {
+    // One that isn't there yet is out of date.
     const found = await readFile(resolve(path), "utf8").catch(() => null);
     if (found === wanted) continue;
     if (!checking) await writeFile(resolve(path), wanted);

@@ -62,8 +62,13 @@ async function removeStale(file: string, stale: string): Promise<void> {
     if (codeOf(error) === "ENOENT") return;
     throw error;
   }
-  if ((await readIfThere(aside)) !== stale) await link(aside, file).catch(() => undefined);
+  // Where it can't be put back, a third one has taken the lock meanwhile.
+  if ((await readIfThere(aside)) !== stale) await link(aside, file).catch(ignoreTaken);
   await unlink(aside);
+}
+
+function ignoreTaken(error: unknown): void {
+  if (codeOf(error) !== "EEXIST") throw error;
 }
 
 async function release(file: string, own: string): Promise<void> {

@@ -369,6 +369,7 @@ export class LineSpool {
 
   #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
     const run = this.#last.then(work);
+    // Who asked for it is told; what comes behind it only waits for its end.
     this.#last = run.catch(() => undefined);
     return run;
   }

@@ -112,6 +112,7 @@ export class Segment {
       await this.#write(octets, this.#end);
       await this.handle.datasync();
     } catch (error) {
+      // Where that fails too, what is next is written over it.
       await this.handle.truncate(this.#end).catch(() => undefined);
       throw error;
     }

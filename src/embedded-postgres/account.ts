@@ -104,6 +104,7 @@ async function ownerOf(folder: string): Promise<{ uid: number; gid: number } | u
 }
 
 async function unprivilegedUser(): Promise<{ uid: number; gid: number }> {
+  // Where it can't be read, neither is found in it.
   const users = await readFile("/etc/passwd", "utf8").catch(() => "");
   for (const name of ["nobody", "postgres"]) {
     const [, uid, gid] = new RegExp(`^${name}:[^:]*:(-?\\d+):(-?\\d+):`, "m").exec(users) ?? [];

@@ -2,6 +2,7 @@ import { lstat, readFile, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { codeOf } from "../disk/code-of.js";
+import { ignoreMissing } from "../disk/folder.js";
 import { EmbeddedPostgresError } from "./error.js";
 
 /** The folder and the programs of the PostgreSQL that npm installed for this platform; absolute paths. */
@@ -48,7 +49,8 @@ async function makeLinks(root: string): Promise<void> {
 }
 
 async function readLinks(file: string): Promise<{ source: string; target: string }[]> {
-  const listed: unknown = JSON.parse(await readFile(file, "utf8").catch(() => "[]"));
+  // Packages without links have no list of them.
+  const listed: unknown = JSON.parse((await readFile(file, "utf8").catch(ignoreMissing)) ?? "[]");
   return Array.isArray(listed) ? listed.filter(isLink) : [];
 }
 
@@ -65,6 +67,7 @@ function isLink(item: unknown): item is { source: string; target: string } {
 }
 
 async function makeLink(source: string, target: string): Promise<void> {
+  // What keeps it from being looked at keeps it from being made, which says so.
   if (await lstat(target).catch(() => undefined)) return;
   try {
     await symlink(source, target);

@@ -106,6 +106,7 @@ async function launch(
   binaries: Binaries,
   port: number,
 ): Promise<Postmaster | string> {
+  // The first start has none; one that can't be moved is gone on with.
   await rename(place.logFile, `${place.logFile}.1`).catch(() => undefined);
   const log = await open(place.logFile, "a", 0o600);
   const child = account.spawn(
@@ -115,6 +116,7 @@ async function launch(
   );
   let failure: unknown;
   child.once("error", (error) => (failure = error));
+  // Where it can't be run, the listener above has been told why.
   const exited = once(child, "exit").catch(() => undefined);
   child.unref();
   await log.close();
@@ -192,7 +194,7 @@ function signalIfThere(pid: number, signal: NodeJS.Signals): void {
 }
 
 async function tailOf(file: string): Promise<string> {
-  const text = await readFile(file, "utf8").catch(() => "");
+  const text = await readFile(file, "utf8").catch((error: unknown) => `(it can't be read: ${codeOf(error) ?? "?"})`);
   return text.trim().slice(-1_000) || "(nothing was logged)";
 }
 

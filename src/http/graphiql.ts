@@ -82,6 +82,7 @@ function sendFile(path: string): RequestHandler {
   };
 }
 
+/** Null where the package isn't installed, as in production. */
 function pathOf(packageName: string, file: string): string | null {
   try {
     const manifest = createRequire(import.meta.url).resolve(`${packageName}/package.json`);

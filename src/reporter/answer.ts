@@ -73,6 +73,7 @@ function refusedOf(given: unknown): RefusedEntry {
   return { index, code, message: messageOf(member(given, "message")), isTemporary: temporary.has(code) };
 }
 
+/** Null for what is no JSON, which is no answer of the API's. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -3,6 +3,7 @@ import {
   appendFileSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -281,6 +282,7 @@ describe("equal refusals beyond the rate", () => {
     appendFileSync(bad, seal.write(1_000, JSON.stringify({ batch: "malformed", summary: {} })));
     appendFileSync(bad, seal.write(1_001, JSON.stringify({ batch: "refused", summary: refused })));
     renameSync(aside, join(dataDir, "folds", "1-good.jsonl"));
+    mkdirSync(join(dataDir, "folds", "0-unreadable.jsonl"));
     const server = await start();
     const actors = await query<{ id: string }>(
       database.adminUrl,
@@ -288,7 +290,11 @@ describe("equal refusals beyond the rate", () => {
     );
     expect(actors).toEqual([{ id: "u-2" }, { id: "u-3" }]);
     expect(server.stderr()).toContain('"refused":1,"badLines":1');
-    expect(foldFiles().filter((name) => !name.startsWith(`${String(server.pid)}-`))).toEqual(["0-bad.jsonl.set-aside"]);
+    expect(foldFiles().filter((name) => !name.startsWith(`${String(server.pid)}-`))).toEqual([
+      "0-bad.jsonl.set-aside",
+      "0-unreadable.jsonl",
+    ]);
+    expect(server.stderr()).toMatch(/"code":"EISDIR".*can't be written yet: the next start tries again/);
     expect(existsSync(other.file)).toBe(false);
   });
 

@@ -42,6 +42,7 @@ async function installInTurns(client: ClientBase, fence: Fence, graceSeconds: nu
       await client.query("commit");
       return isMade;
     } catch (error) {
+      // A connection that broke has no transaction left; what failed before says so.
       await client.query("rollback").catch(() => undefined);
       const isBusy = (error as { code?: unknown }).code === "55P03";
       if (!isBusy || attempt === tries) throw error;

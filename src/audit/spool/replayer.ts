@@ -69,6 +69,7 @@ export class Replayer {
       failures = (await this.#try()) ? 0 : failures + 1;
       if (failures === 0) continue;
       const wait = Math.min(FIRST_WAIT * 2 ** (failures - 1), LONGEST_WAIT) * (0.5 + Math.random() / 2);
+      // The stop ends the wait.
       await delay(wait, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -206,6 +206,7 @@ export class SpoolFile {
         await this.#write(text, this.#end);
         await this.#handle.datasync();
       } catch (error) {
+        // Where that fails too, what is next is written over it; after a crash before that, its lines may stand.
         await this.#write(Buffer.alloc(text.length, LINE_BREAK), this.#end).catch(() => undefined);
         this.#waitingBytes -= text.length;
         for (const line of batch) line.reject(error);
@@ -237,6 +238,7 @@ export class SpoolFile {
 
   #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
     const run = this.#last.then(work);
+    // Who asked for it is told; what comes behind it only waits for its end.
     this.#last = run.catch(() => undefined);
     return run;
   }

@@ -7,15 +7,14 @@
 export const mutants = [
   {
     name: "no prior state is kept",
-    file: "src/audit/operation.ts",
-    find: "const prior = new Map(ids.map((id) => [id, found.get(id) ?? null]));",
-    replace:
-      "const prior = new Map(ids.map((id) => [id, this.field.actions.length > 9 ? (found.get(id) ?? null) : null]));",
+    file: "src/audit/lock-prior.ts",
+    find: "return new Map(ids.map((id) => [id, found.get(id) ?? null]));",
+    replace: "return new Map(ids.map((id) => [id, field.actions.length > 9 ? (found.get(id) ?? null) : null]));",
     tests: ["test/audit/every-mutation.test.ts"],
   },
   {
     name: "the state after isn't read again",
-    file: "src/audit/operation.ts",
+    file: "src/audit/comparison.ts",
     find: "const [before, now] = [prior.get(id) ?? null, after.get(id) ?? null];",
     replace: "const [before, now] = [prior.get(id) ?? null, prior.get(id) ?? after.get(id) ?? null];",
     tests: ["test/audit/every-mutation.test.ts"],
@@ -29,7 +28,7 @@ export const mutants = [
   },
   {
     name: "no advisory lock holds the place of what is to be created",
-    file: "src/audit/operation.ts",
+    file: "src/audit/lock-prior.ts",
     find: "select pg_advisory_xact_lock(hashtextextended(key, 0))",
     replace: "select hashtextextended(key, 0)",
     tests: ["test/audit/races.test.ts"],
@@ -86,9 +85,9 @@ export const mutants = [
   },
   {
     name: "what the caller may see is dropped",
-    file: "src/audit/operation.ts",
-    find: 'return caller.actor.type === "SYSTEM" ? "all" : this.field.resource.visible(caller);',
-    replace: 'return caller.actor.type === "USER" ? "all" : this.field.resource.visible(caller);',
+    file: "src/audit/lock-prior.ts",
+    find: 'caller.actor.type === "SYSTEM" ? "all" : field.resource.visible(caller);',
+    replace: 'caller.actor.type === "USER" ? "all" : field.resource.visible(caller);',
     tests: ["test/audit/permissions.test.ts"],
   },
   {

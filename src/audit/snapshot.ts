@@ -21,6 +21,12 @@ export interface Snapshot {
 /** How strongly a row is held until the transaction ends. A row that will not be deleted lets others refer to it. */
 export type RowLock = "for update" | "for no key update";
 
+/** The transaction in which any of them was read; null where none tells it. */
+export function transactionOf(snapshots: ReadonlyMap<string, Snapshot | null>): TransactionMark | null {
+  for (const snapshot of snapshots.values()) if (snapshot?.transaction) return snapshot.transaction;
+  return null;
+}
+
 interface Reading {
   readonly sql: string;
   readonly take: (raw: unknown, row: Draft) => void;

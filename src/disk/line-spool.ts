@@ -1,10 +1,14 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { AppendQueue, type QueuedAppend } from "./append-queue.js";
 import { takeFolderLock, type FolderLock } from "./folder-lock.js";
 import { makeFolder, readOrMakeKey } from "./folder.js";
+import { runsOf, type LineRun, type SpooledPlace } from "./line-runs.js";
 import { MAX_LINE_BYTES, type FoundText } from "./read-lines.js";
-import { moveAside, Segment, type LinePlace } from "./segment.js";
+import { moveAside, Segment } from "./segment.js";
+import { firstNumberIn, Segments } from "./segments.js";
 import { SetAside } from "./set-aside.js";
+import { Turns } from "./turns.js";
 
 /** A line that waits. Numbers grow in the order of the lines, and are this run's: the next one may give others. */
 export interface SpooledLine {
@@ -31,25 +35,9 @@ export class LineSpoolInUseError extends Error {
   override readonly name = "LineSpoolInUseError";
 }
 
-interface Place extends LinePlace {
-  readonly segment: Segment;
-}
-
-interface Waiting {
-  readonly texts: readonly string[];
-  readonly bytes: number;
-  readonly resolve: (numbers: readonly number[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** Number and checksum, about. */
 const LINE_OVERHEAD = 128;
-const LARGEST_SEGMENT = 4 * 1024 * 1024;
-const SMALLEST_SEGMENT = 16 * 1024;
-const MAX_BATCH_BYTES = 4 * 1024 * 1024;
-const MAX_READ_BYTES = 1024 * 1024;
 const LINES_AT_ONCE = 256;
-const segmentName = /^lines-(\d{16})\.jsonl$/;
 
 /**
  * Lines of JSON that wait in a folder, each on the disk before `append` resolves; appends that wait together share one
@@ -66,18 +54,16 @@ const segmentName = /^lines-(\d{16})\.jsonl$/;
  * }
  */
 export class LineSpool {
-  readonly #places = new Map<number, Place>();
-  #segments: Segment[] = [];
+  readonly #places = new Map<number, SpooledPlace>();
+  readonly #segments: Segments;
+  /** Whatever touches the files goes one after the other. */
+  readonly #turns = new Turns();
+  readonly #queue = new AppendQueue();
   #next = 1;
-  #waiting: Waiting[] = [];
-  #waitingBytes = 0;
-  /** What a write that hasn't ended holds, and how many octets of the last file it may take. */
-  #taken: readonly Waiting[] = [];
-  #takenBytes = 0;
+  /** How many octets of the last file a write that hasn't ended may take. */
+  #underWay = 0;
   #isClosed = false;
   #isReleased = false;
-  /** Whatever touches the files goes one after the other. */
-  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     readonly folder: string,
@@ -85,7 +71,9 @@ export class LineSpool {
     private readonly key: Buffer,
     private readonly lock: FolderLock,
     private readonly aside: SetAside,
-  ) {}
+  ) {
+    this.#segments = new Segments(folder, key, options.maxBytes);
+  }
 
   /**
    * Opens what a folder holds, or makes it, for this process alone.
@@ -133,11 +121,10 @@ export class LineSpool {
     const full = this.#refusal(texts, bytes);
     if (full) return Promise.reject(full);
     if (texts.length === 0) return Promise.resolve([]);
-    this.#waitingBytes += bytes;
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ texts, bytes, resolve, reject });
-      if (this.#waiting.length === 1) void this.#exclusively(() => this.#writeWaiting());
-    });
+    // Otherwise the writing that it waits for is to come already.
+    if (this.#queue.isEmpty)
+      void this.#turns.take(() => this.#queue.writeAll((batch, size) => this.#write(batch, size)));
+    return this.#queue.add(texts, bytes);
   }
 
   /**
@@ -149,10 +136,10 @@ export class LineSpool {
   appendNow(texts: readonly string[]): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const segment = this.#segments.at(-1);
-    const all = [...[...this.#taken, ...this.#waiting].flatMap((it) => it.texts), ...texts];
+    const segment = this.#segments.last;
+    const all = [...this.#queue.texts, ...texts];
     if (!segment || all.length === 0) return;
-    segment.appendNow(Buffer.concat(all.map((text) => segment.seal(this.#next++, text))), this.#takenBytes);
+    segment.appendNow(Buffer.concat(all.map((text) => segment.seal(this.#next++, text))), this.#underWay);
   }
 
   /** The numbers of the lines that wait, in order; what comes to wait meanwhile is given too. */
@@ -163,17 +150,15 @@ export class LineSpool {
   /** What these lines say; those are left out that are done, or that no longer verify: they are set aside. */
   async read(numbers: readonly number[]): Promise<readonly SpooledLine[]> {
     const found: SpooledLine[] = [];
-    for (const together of runsOf(numbers.flatMap((number) => this.#places.get(number) ?? []))) {
+    for (const { segment, places, offset, length } of runsOf(this.#placesOf(numbers))) {
       // Meanwhile some may be done, and their file gone.
-      const run = together.filter(({ number }) => this.#places.has(number));
-      const [first] = run;
-      const last = run.at(-1);
-      if (!first || !last) continue;
-      const octets = await first.segment.read(first.offset, last.offset + last.length - first.offset);
-      for (const place of run) {
-        const begin = place.offset - first.offset;
+      const left = places.filter(({ number }) => this.#places.has(number));
+      if (left.length === 0) continue;
+      const octets = await segment.read(offset, length);
+      for (const place of left) {
+        const begin = place.offset - offset;
         const line = octets.toString("utf8", begin, begin + place.length);
-        const text = place.segment.unseal(place.number, line);
+        const text = segment.unseal(place.number, line);
         if (text !== null) found.push({ number: place.number, text });
         else if (this.#places.has(place.number)) await this.#setAsideBad(place.number, line);
       }
@@ -195,16 +180,11 @@ export class LineSpool {
 
   /** Forgets lines. What is behind it in the folder's files happens in the order of the calls. */
   done(numbers: readonly number[]): void {
-    const places = [...new Set(numbers)].flatMap((number) => this.#places.get(number) ?? []);
-    for (const run of runsOf(places)) {
-      const [first] = run;
-      const last = run.at(-1);
-      if (!first || !last) continue;
-      const { segment, offset } = first;
-      for (const { number } of run) this.#places.delete(number);
-      segment.waiting -= run.length;
-      if (segment.waiting === 0) this.#free(segment);
-      else this.#blank(segment, { offset, length: last.offset + last.length - offset });
+    for (const run of runsOf(this.#placesOf(new Set(numbers)))) {
+      for (const { number } of run.places) this.#places.delete(number);
+      run.segment.waiting -= run.places.length;
+      if (run.segment.waiting === 0) this.#free(run.segment);
+      else this.#blank(run);
     }
   }
 
@@ -220,9 +200,7 @@ export class LineSpool {
     this.#isClosed = true;
     if (this.#isReleased) return;
     this.#isReleased = true;
-    await this.#exclusively(async () => {
-      for (const segment of this.#segments) await segment.close();
-    });
+    await this.#turns.take(() => this.#segments.close());
     await this.lock.release();
   }
 
@@ -237,13 +215,14 @@ export class LineSpool {
   }
 
   async #findSegments(): Promise<void> {
-    const names = (await readdir(this.folder)).filter((name) => segmentName.test(name)).sort();
-    for (const name of names) {
+    for (const name of (await readdir(this.folder)).sort()) {
+      const first = firstNumberIn(name);
+      if (first === null) continue;
       await this.#findSegment(join(this.folder, name));
-      this.#next = Math.max(this.#next, Number(segmentName.exec(name)?.[1]));
+      this.#next = Math.max(this.#next, first);
     }
-    if (this.#segments.length === 0) await this.#addSegment();
-    for (const segment of this.#segments) if (segment.waiting === 0) this.#free(segment);
+    if (!this.#segments.last) await this.#segments.begin(this.#next);
+    for (const segment of this.#segments.all) if (segment.waiting === 0) this.#free(segment);
   }
 
   async #findSegment(path: string): Promise<void> {
@@ -253,7 +232,7 @@ export class LineSpool {
       return;
     }
     const { segment, lines, bad } = found;
-    this.#segments.push(segment);
+    this.#segments.add(segment);
     for (const line of lines) this.#keep({ ...line, segment });
     await this.#clear(segment, bad);
   }
@@ -276,21 +255,18 @@ export class LineSpool {
     }
   }
 
-  #keep(place: Place): void {
+  #keep(place: SpooledPlace): void {
     this.#places.set(place.number, place);
     place.segment.waiting += 1;
     this.#next = Math.max(this.#next, place.number + 1);
   }
 
-  async #addSegment(): Promise<Segment> {
-    const name = `lines-${String(this.#next).padStart(16, "0")}.jsonl`;
-    const segment = await Segment.create(join(this.folder, name), this.key);
-    this.#segments.push(segment);
-    return segment;
+  #bytes(): number {
+    return this.#segments.bytes + this.#queue.bytes;
   }
 
-  #bytes(): number {
-    return this.#segments.reduce((sum, { end }) => sum + end, this.#waitingBytes);
+  #placesOf(numbers: Iterable<number>): SpooledPlace[] {
+    return [...numbers].flatMap((number) => this.#places.get(number) ?? []);
   }
 
   #refusal(texts: readonly string[], bytes: number): LineSpoolFullError | null {
@@ -300,97 +276,36 @@ export class LineSpool {
     return isTooLong ? new LineSpoolFullError("A line is too long for the spool.") : null;
   }
 
-  async #writeWaiting(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = (this.#taken = this.#takeBatch());
-      const bytes = batch.reduce((sum, it) => sum + it.bytes, 0);
-      try {
-        await this.#write(batch, bytes);
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      } finally {
-        this.#waitingBytes -= bytes;
-        [this.#taken, this.#takenBytes] = [[], 0];
-      }
-    }
-  }
-
-  async #write(batch: readonly Waiting[], bytes: number): Promise<void> {
-    const segment = await this.#segmentFor(bytes);
+  async #write(batch: readonly QueuedAppend[], bytes: number): Promise<number[][]> {
+    const segment = await this.#segments.withRoom(bytes, this.#next);
     const lines = batch.map(({ texts }) =>
       texts.map((text) => ({ number: this.#next, octets: segment.seal(this.#next++, text) })),
     );
     const octets = Buffer.concat(lines.flat().map((line) => line.octets));
     let offset = segment.end;
-    this.#takenBytes = octets.length;
-    await segment.append(octets);
+    this.#underWay = octets.length;
+    await segment.append(octets).finally(() => (this.#underWay = 0));
     for (const line of lines.flat()) {
       this.#keep({ number: line.number, offset, length: line.octets.length - 1, segment });
       offset += line.octets.length;
     }
-    batch.forEach(({ resolve }, at) => resolve((lines[at] ?? []).map(({ number }) => number)));
-  }
-
-  #takeBatch(): Waiting[] {
-    let bytes = 0;
-    const count = this.#waiting.findIndex((it) => (bytes += it.bytes) > MAX_BATCH_BYTES);
-    return this.#waiting.splice(0, count < 0 ? this.#waiting.length : Math.max(1, count));
-  }
-
-  async #segmentFor(bytes: number): Promise<Segment> {
-    const current = this.#segments.at(-1);
-    const largest = Math.min(LARGEST_SEGMENT, Math.max(SMALLEST_SEGMENT, this.options.maxBytes / 16));
-    return current && (current.isEmpty || current.end + bytes <= largest) ? current : this.#addSegment();
+    return lines.map((ofOne) => ofOne.map(({ number }) => number));
   }
 
   /** Gives back the room of a segment where nothing waits: at its turn, if that still holds then. */
   #free(segment: Segment): void {
-    if (this.#isClosed) return;
-    this.#exclusively(async () => {
-      if (segment.waiting > 0) return;
-      if (segment === this.#segments.at(-1)) {
-        segment.cut();
-      } else if (this.#segments.includes(segment)) {
-        this.#segments = this.#segments.filter((it) => it !== segment);
-        await segment.remove();
-      }
-    }).catch((error: unknown) => this.options.onTrouble?.(error));
+    this.#behindTheRest(() => this.#segments.free(segment));
   }
 
-  #blank(segment: Segment, text: Pick<LinePlace, "offset" | "length">): void {
-    if (this.#isClosed) return;
-    const { cuts } = segment;
-    this.#exclusively(async () => {
-      // Once it was cut, another line may stand there.
-      if (segment.cuts !== cuts) return;
-      if (this.#segments.includes(segment) && segment.waiting > 0) await segment.blank([text]);
-    }).catch((error: unknown) => this.options.onTrouble?.(error));
+  #blank(run: LineRun): void {
+    const { cuts } = run.segment;
+    this.#behindTheRest(() => this.#segments.blank(run.segment, run, cuts));
   }
 
-  #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    const run = this.#last.then(work);
-    // Who asked for it is told; what comes behind it only waits for its end.
-    this.#last = run.catch(() => undefined);
-    return run;
+  /** Nobody waits for it; once closed, the files stay as they are. */
+  #behindTheRest(work: () => Promise<void>): void {
+    if (!this.#isClosed) this.#turns.take(work).catch((error: unknown) => this.options.onTrouble?.(error));
   }
-}
-
-/** Places that lie behind one another in one file, so that one read gives them all. */
-function runsOf(places: readonly Place[]): Place[][] {
-  const runs: Place[][] = [];
-  for (const place of places) {
-    const run = runs.at(-1);
-    const last = run?.at(-1);
-    const first = run?.[0];
-    const follows =
-      last?.segment === place.segment &&
-      last.offset + last.length + 1 === place.offset &&
-      first !== undefined &&
-      place.offset + place.length - first.offset <= MAX_READ_BYTES;
-    if (run && follows) run.push(place);
-    else runs.push([place]);
-  }
-  return runs;
 }
 
 function inUse(folder: string, holder: string): LineSpoolInUseError {

@@ -5,6 +5,7 @@ import { createWhole, ignoreMissing, readOrMakeKey } from "../../disk/folder.js"
 import type { LineSeal } from "../../disk/line-seal.js";
 import { MAX_LINE_BYTES, readLines, type FoundText } from "../../disk/read-lines.js";
 import type { SetAside } from "../../disk/set-aside.js";
+import { Turns } from "../../disk/turns.js";
 import { attemptFromText } from "./attempt-line.js";
 import type { SetAsideReason } from "./set-aside-reason.js";
 
@@ -55,6 +56,8 @@ export class SpoolFile {
   readonly #seal: LineSeal;
   readonly #headerBytes: number;
   readonly #maxBytes: number;
+  /** Whatever touches the file goes one after the other. */
+  readonly #turns = new Turns();
   /** Where the next line goes, but for those that wait. */
   #end: number;
   /** What the disk has given. */
@@ -62,8 +65,6 @@ export class SpoolFile {
   #next: number;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
-  /** Whatever touches the file goes one after the other. */
-  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(handle: FileHandle, header: Header, maxBytes: number, size: number) {
     this.#handle = handle;
@@ -113,7 +114,7 @@ export class SpoolFile {
 
   /** Takes room on the disk up to this size. @throws what the system says, such as ENOSPC */
   async allocate(bytes: number): Promise<void> {
-    await this.#exclusively(async () => {
+    await this.#turns.take(async () => {
       const target = Math.ceil(bytes / GROWTH_BYTES) * GROWTH_BYTES;
       for (const room = Buffer.alloc(GROWTH_BYTES, LINE_BREAK); this.#allocated < target;) {
         const size = Math.min(room.length, target - this.#allocated);
@@ -139,7 +140,7 @@ export class SpoolFile {
     this.#waitingBytes += text.length;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ text, number, resolve, reject });
-      if (this.#waiting.length === 1) void this.#exclusively(() => this.#writeWaiting());
+      if (this.#waiting.length === 1) void this.#turns.take(() => this.#writeWaiting());
     });
   }
 
@@ -156,7 +157,7 @@ export class SpoolFile {
 
   /** Takes texts out of the file, once they are kept elsewhere. It needs no room. */
   async blank(texts: readonly Pick<LinePlace, "offset" | "length">[]): Promise<void> {
-    await this.#exclusively(async () => {
+    await this.#turns.take(async () => {
       for (const { offset, length } of texts) await this.#write(Buffer.alloc(length, LINE_BREAK), offset);
       await this.#handle.datasync();
     });
@@ -170,7 +171,7 @@ export class SpoolFile {
    * @param room how many octets to have ready on the disk
    */
   async startAnew(isDone: () => boolean, room: number): Promise<void> {
-    await this.#exclusively(async () => {
+    await this.#turns.take(async () => {
       if (!isDone() || this.#waiting.length > 0 || this.#end === this.#headerBytes) return;
       await this.#handle.truncate(this.#headerBytes);
       await this.#handle.sync();
@@ -182,7 +183,7 @@ export class SpoolFile {
 
   /** Closes it behind what was begun. */
   async close(): Promise<void> {
-    await this.#exclusively(() => this.#handle.close());
+    await this.#turns.take(() => this.#handle.close());
   }
 
   async #continueAfter({ good, end }: Found): Promise<void> {
@@ -234,13 +235,6 @@ export class SpoolFile {
       const { bytesWritten } = await this.#handle.write(octets, written, octets.length - written, offset + written);
       written += bytesWritten;
     }
-  }
-
-  #exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    const run = this.#last.then(work);
-    // Who asked for it is told; what comes behind it only waits for its end.
-    this.#last = run.catch(() => undefined);
-    return run;
   }
 }
 

@@ -7,7 +7,8 @@ import { uuidV7 } from "./uuid-v7.js";
 export type { FieldScalar, FieldValue, ReportEntry } from "./report-entry.js";
 export type { ReportedRequest } from "./correlated-fetch.js";
 export { ReporterConfigurationError, type Notice, type ReporterOptions, type ReportSource } from "./options.js";
-export type { CloseResult, CorrelationHeaders, Deadline, Reporter, ReporterStats } from "./reporter.js";
+export type { CorrelationHeaders, Deadline, Reporter } from "./reporter.js";
+export type { CloseResult, ReporterStats } from "./tally.js";
 export { ReporterSpoolError } from "./stored-session.js";
 export type { TargetRule } from "./targets.js";
 

@@ -10,8 +10,11 @@ import { Pause } from "./pause.js";
 import { copyEntry, type ReportEntry } from "./report-entry.js";
 import { Sender } from "./sender.js";
 import { StoredBacklog } from "./stored-backlog.js";
+import { StoredRun } from "./stored-run.js";
 import type { StoredSession } from "./stored-session.js";
+import { closeResultOf, statsOf, type CloseResult, type Counted, type ReporterStats } from "./tally.js";
 import { targetsOf, type Targets } from "./targets.js";
+import { within } from "./within.js";
 
 /** What a request carries that shall be found in both sides' entries; nothing where no rule matches it. */
 export type CorrelationHeaders =
@@ -23,39 +26,11 @@ export interface Deadline {
   readonly deadline?: number;
 }
 
-/** What has become of all entries of a run. */
-export interface CloseResult {
-  /** Stand in the log. */
-  readonly sent: number;
-  /** Were refused for good, and reported as such. */
-  readonly setAside: number;
-  /** Will never come; without a spool, those too that the deadline has cut off. */
-  readonly lost: number;
-  /** Wait in the spool for the next run. */
-  readonly kept: number;
-  /** Whether the API has everything, and knows that the session has ended. */
-  readonly isClosed: boolean;
-}
-
-export interface ReporterStats {
-  /** How many numbers have been taken. */
-  readonly taken: bigint;
-  readonly waiting: number;
-  readonly sent: number;
-  readonly setAside: number;
-  /** How many will never come, by reason; those set aside are among them. */
-  readonly lost: Readonly<Record<string, number>>;
-  /** Why the last call came to nothing; null where it didn't. */
-  readonly lastFailure: string | null;
-}
-
 const CLOSE_DEADLINE = 10_000;
 const EXIT_DEADLINE = 5_000;
-const LONGEST_DEADLINE = 2 ** 31 - 1;
 const CLOSE_RETRY = 500;
 /** What the disk is given even where the deadline is over. */
 const LEAST_TIME = 100;
-const SET_ASIDE = "set_aside: ";
 
 /** Puts what a process does and refuses into the audit log of an API. Made by `createReporter`. */
 export class Reporter {
@@ -64,7 +39,7 @@ export class Reporter {
   readonly #losses: Losses;
   readonly #numbers: Numbers;
   readonly #backlog: Backlog;
-  readonly #stored: { readonly session: StoredSession; readonly backlog: StoredBacklog } | null;
+  readonly #stored: StoredRun | null;
   readonly #session: CallSession;
   readonly #sender: Sender;
   readonly #connection: Connection;
@@ -83,7 +58,7 @@ export class Reporter {
     this.#losses = stored?.losses ?? new Losses(false);
     this.#numbers = stored?.numbers ?? new MemoryNumbers();
     const backlog = stored ? this.#storedBacklog(stored) : null;
-    this.#stored = stored && backlog ? { session: stored, backlog } : null;
+    this.#stored = stored && backlog ? new StoredRun(stored, backlog, settings.notify) : null;
     this.#backlog = backlog ?? new MemoryBacklog(settings.maxQueued, settings.maxQueuedCharacters);
     this.#session = { sessionId, source: stored?.source ?? settings.source, taken: () => this.#numbers.taken };
     this.#connection = new Connection(settings.target, settings.callTimeout);
@@ -147,7 +122,7 @@ export class Reporter {
   /** Sends all that waits now, and says whether it was all; after 10 seconds at most where nothing else is said. */
   async flush({ deadline = CLOSE_DEADLINE }: Deadline = {}): Promise<boolean> {
     if (this.#closing) return (await this.#closing).isClosed;
-    await within(this.#sender.drain(), deadline);
+    await within(this.#sender.drain(), bounded(deadline));
     this.#sender.relax();
     return this.#sender.isEmpty;
   }
@@ -161,14 +136,7 @@ export class Reporter {
   }
 
   stats(): ReporterStats {
-    return {
-      taken: this.#numbers.taken,
-      waiting: this.#backlog.ready + this.#backlog.coming,
-      sent: this.#sender.sent,
-      setAside: this.#sender.setAside,
-      lost: Object.fromEntries(this.#losses.counts),
-      lastFailure: this.#sender.lastFailure,
-    };
+    return statsOf(this.#counted);
   }
 
   #storedBacklog({ spool, numbers, losses, entries }: StoredSession): StoredBacklog {
@@ -236,16 +204,18 @@ export class Reporter {
     this.#sender.quiet();
     this.#abandon(...this.#open);
     const end = performance.now() + bounded(deadline);
-    await within(this.#sender.drain(), deadline);
+    await within(this.#sender.drain(), bounded(deadline));
     const isClosed = this.#sender.isEmpty && (await this.#endSession(end));
     const stopped = this.#sender.stop();
     this.#abort.abort();
     // A disk that hangs mustn't hold up the process's end.
     await within(stopped, Math.max(LEAST_TIME, end - performance.now()));
     this.#connection.close();
-    await within(this.#endSpool(isClosed, end), Math.max(2 * LEAST_TIME, end - performance.now()));
+    const left = end - performance.now();
+    if (this.#stored)
+      await within(this.#stored.end(isClosed, Math.max(LEAST_TIME, left)), Math.max(2 * LEAST_TIME, left));
     this.#forgetExit();
-    return this.#result(isClosed);
+    return closeResultOf(this.#counted, this.#stored !== null, isClosed);
   }
 
   /** Tells the API that the session has ended; again and again until the time is over. */
@@ -260,55 +230,17 @@ export class Reporter {
     return false;
   }
 
-  async #endSpool(isClosed: boolean, end: number): Promise<void> {
-    if (!this.#stored) return;
-    const { session, backlog } = this.#stored;
-    try {
-      if (isClosed) {
-        backlog.end();
-        session.numbers.end();
-        await session.file.remove();
-      } else {
-        await within(backlog.written(), Math.max(LEAST_TIME, end - performance.now()));
-        this.#keepNow();
-        await session.file.close();
-      }
-      await session.spool.close();
-    } catch (cause) {
-      this.#settings.notify({ kind: "spool", message: `The spool in ${session.spool.folder} can't be closed.`, cause });
-    }
-  }
-
   /** Puts on the disk, at once, what isn't there yet. */
   #keepNow(): void {
     if (!this.#stored) return;
-    const { session, backlog } = this.#stored;
-    try {
-      this.#abandon(...this.#open);
-      backlog.endNow();
-      session.numbers.end();
-    } catch (cause) {
-      this.#settings.notify({ kind: "spool", message: "The last entries can't be written to the spool.", cause });
-    }
+    this.#abandon(...this.#open);
+    this.#stored.keepNow();
   }
 
-  #result(isClosed: boolean): CloseResult {
-    const left = this.#backlog.ready + this.#backlog.coming;
-    let lost = this.#stored ? 0 : left;
-    for (const [reason, count] of this.#losses.counts) if (!reason.startsWith(SET_ASIDE)) lost += count;
-    return { sent: this.#sender.sent, setAside: this.#sender.setAside, lost, kept: this.#stored ? left : 0, isClosed };
+  get #counted(): Counted {
+    return { numbers: this.#numbers, backlog: this.#backlog, losses: this.#losses, sender: this.#sender };
   }
 }
 
-const bounded = (deadline: number): number => (deadline >= 0 ? Math.min(deadline, LONGEST_DEADLINE) : CLOSE_DEADLINE);
-
-/** What the work gives, or null where it takes longer; the process lives on meanwhile. */
-async function within<Result>(work: Promise<Result>, deadline: number): Promise<Result | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), bounded(deadline))));
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+/** Milliseconds; the usual ones in place of what is no time at all. */
+const bounded = (deadline: number): number => (deadline >= 0 ? deadline : CLOSE_DEADLINE);

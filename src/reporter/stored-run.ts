@@ -1,0 +1,46 @@
+import type { ReporterSettings } from "./options.js";
+import type { StoredBacklog } from "./stored-backlog.js";
+import type { StoredSession } from "./stored-session.js";
+import { within } from "./within.js";
+
+/** This run's part of a session that outlives the process, and how it ends on the disk. */
+export class StoredRun {
+  /** @param notify told of what the disk refuses: the end goes on all the same */
+  constructor(
+    private readonly session: StoredSession,
+    private readonly backlog: StoredBacklog,
+    private readonly notify: ReporterSettings["notify"],
+  ) {}
+
+  /**
+   * Gives the folder back: without a session where the API knows that it has ended, else with all that waits for the next
+   * run. What is given to the disk already is waited for so many milliseconds; what isn't there by then is put there at once.
+   */
+  async end(isClosed: boolean, deadline: number): Promise<void> {
+    const { spool, file, numbers } = this.session;
+    try {
+      if (isClosed) {
+        this.backlog.end();
+        numbers.end();
+        await file.remove();
+      } else {
+        await within(this.backlog.written(), deadline);
+        this.keepNow();
+        await file.close();
+      }
+      await spool.close();
+    } catch (cause) {
+      this.notify({ kind: "spool", message: `The spool in ${spool.folder} can't be closed.`, cause });
+    }
+  }
+
+  /** Puts on the disk, without giving anything else a turn, what isn't there yet; nothing more is taken. */
+  keepNow(): void {
+    try {
+      this.backlog.endNow();
+      this.session.numbers.end();
+    } catch (cause) {
+      this.notify({ kind: "spool", message: "The last entries can't be written to the spool.", cause });
+    }
+  }
+}

@@ -2,7 +2,7 @@ import { DateTimeRange } from "../date-time-range.js";
 import type { ActorType, AuditAction, AuditOutcome } from "../entry.js";
 import { BigIntScalar } from "../scalars.js";
 import { Field, ID, InputType } from "../type-graphql.js";
-import { AuditActionEnum, AuditActorTypeEnum, AuditOutcomeEnum } from "./types.js";
+import { AuditActionEnum, AuditActorTypeEnum, AuditOutcomeEnum } from "./enums.js";
 
 @InputType({ description: "Entries of requests that came with these places in another process's session." })
 export class AuditCorrelationFilter {

@@ -6,9 +6,12 @@ import { pageSize, type PageSize } from "../page-size.js";
 import { readerScope, type ReaderScope } from "../reader-scope.js";
 import { reading, type RunStatement } from "../reading.js";
 import { isUuid } from "../uuid.js";
+import type { AuditEntry } from "./audit-entry.js";
+import type { AuditCount, AuditEntryConnection } from "./audit-entry-connection.js";
 import { chooseWay } from "./choose-way.js";
 import { bindCursor } from "./cursor.js";
 import { selectRow, selectRows, toEntry, type EntryRow } from "./entry-row.js";
+import type { AuditOrder } from "./enums.js";
 import { checkFilter, type CheckedFilter } from "./filter.js";
 import { isIndexed } from "./filter-columns.js";
 import { findIds } from "./find-ids.js";
@@ -19,7 +22,6 @@ import { knowingReporters } from "./reported-numbers.js";
 import { selectReporters } from "./reporters.js";
 import { PageResources, type OnError, type ResourceDirectory } from "./resource-directory.js";
 import { countEntries, type Direction, type EntryKey } from "./statements.js";
-import type { AuditCount, AuditEntry, AuditEntryConnection, AuditOrder } from "./types.js";
 import { requireKnown, type Vocabulary } from "./vocabulary.js";
 
 /** Milliseconds that one statement may take: of a page or an entry, and of a count. */

@@ -1,7 +1,7 @@
 import { bindingOf, type CursorBinding } from "../cursor.js";
 import type { ReaderScope } from "../reader-scope.js";
+import type { AuditOrder } from "./enums.js";
 import type { CheckedFilter } from "./filter.js";
-import type { AuditOrder } from "./types.js";
 
 /** What a cursor of the log is good for: one filter in one order, as one reader sees it. */
 export function bindCursor(filter: CheckedFilter, order: AuditOrder, scope: ReaderScope): CursorBinding {

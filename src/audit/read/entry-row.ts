@@ -1,11 +1,12 @@
 import type { ReaderScope } from "../reader-scope.js";
 import type { RunStatement, Statement } from "../reading.js";
 import type { AuditSequenceRange } from "../sequence-range.js";
+import type { AuditEntry } from "./audit-entry.js";
+import type { AuditChange, AuditOmitted } from "./audit-entry-parts.js";
 import { describe } from "./describe.js";
-import { tenantOrNull, type PageResources } from "./resource-directory.js";
 import { reporterOf, type Reporters } from "./reporters.js";
+import { tenantOrNull, type PageResources } from "./resource-directory.js";
 import type { EntryKey } from "./statements.js";
-import type { AuditChange, AuditEntry, AuditOmitted } from "./types.js";
 
 /** What is stored of a change: what a value is null for is left out. */
 interface StoredChange {

@@ -1,5 +1,5 @@
 import type { AuditLogFilter } from "./audit-log-filter.js";
-import type { AuditOrder } from "./types.js";
+import type { AuditOrder } from "./enums.js";
 
 /** The arguments of `auditLogs`, as they were given. */
 export interface PageArguments {

@@ -1,6 +1,6 @@
 import type { EntryRow } from "./entry-row.js";
 import type { RunStatement } from "../reading.js";
-import type { AuditReporter } from "./types.js";
+import type { AuditReporter } from "./audit-entry-parts.js";
 
 /** What runs where an entry was reported, by its session. */
 export type Reporters = ReadonlyMap<string, Omit<AuditReporter, "id">>;

@@ -1,8 +1,10 @@
 import type { AuditContext } from "../context.js";
 import { Arg, Ctx, Directive, ID, Int, Query, Resolver } from "../type-graphql.js";
-import { AuditLogFilter } from "./audit-log-filter.js";
+import { AuditEntry } from "./audit-entry.js";
+import { AuditEntryConnection } from "./audit-entry-connection.js";
 import type { AuditLog } from "./audit-log.js";
-import { AuditEntry, AuditEntryConnection, AuditOrderEnum, type AuditOrder } from "./types.js";
+import { AuditLogFilter } from "./audit-log-filter.js";
+import { AuditOrderEnum, type AuditOrder } from "./enums.js";
 
 export type { AuditLog } from "./audit-log.js";
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createDatabase, query, type TestDatabase } from "../../support/postgres.js";
 import type { Caller } from "../../../src/audit/context.js";
-import type { AuditOrder } from "../../../src/audit/read/types.js";
+import type { AuditOrder } from "../../../src/audit/read/enums.js";
 import type { AuditLogFilter } from "../../../src/audit/read/audit-log-filter.js";
 import { auditor, insertRows, openLog, platformAuditor, type OpenLog } from "./log-fixture.js";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { AuditEntry } from "../../../src/audit/read/types.js";
+import type { AuditEntry } from "../../../src/audit/read/audit-entry.js";
 import { createDatabase, type TestDatabase } from "../../support/postgres.js";
 import { auditor, insertRows, openLog, platformAuditor, StandingResources, type OpenLog } from "./log-fixture.js";
 

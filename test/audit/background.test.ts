@@ -7,34 +7,21 @@ import {
   type BackgroundOperation,
 } from "../../src/audit/index.js";
 import { holdTransaction, untilBlocked } from "../support/client.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
-import { createRuntime, type TestRuntime } from "../support/runtime.js";
-import { createThingTable, Thing, thing, thingEntity } from "../support/thing.js";
+import { query } from "../support/postgres.js";
+import { Thing, thing } from "../support/thing.js";
+import { useThings } from "../support/things.js";
 
 const tenantId = "acme";
-let database: TestDatabase;
-let runtime: TestRuntime;
+const things = useThings();
 let newest: string;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  await createThingTable(database);
-  runtime = await createRuntime(database, [thingEntity as never], [thing]);
-});
-afterEach(async () => {
-  runtime.unforeseen.length = 0;
-  await query(database.adminUrl, "delete from app.thing");
-});
-afterAll(async () => {
-  await runtime.close();
-  await database.drop();
-});
+afterEach(() => query(things.database.adminUrl, "delete from app.thing"));
 
 /** Puts things there, in the order of their ids. */
 async function insertThings(...names: readonly string[]): Promise<string[]> {
   const ids = names.map(() => randomUUID()).sort();
   await query(
-    database.adminUrl,
+    things.database.adminUrl,
     "insert into app.thing (tenant_id, id, name) select 'acme', * from unnest($1::uuid[], $2::text[])",
     [ids, names],
   );
@@ -43,7 +30,7 @@ async function insertThings(...names: readonly string[]): Promise<string[]> {
 
 const namesOf = async (ids: readonly string[]): Promise<Record<string, string>> => {
   const sql = "select id, name from app.thing where id = any ($1)";
-  const rows = await query<{ id: string; name: string }>(database.adminUrl, sql, [ids]);
+  const rows = await query<{ id: string; name: string }>(things.database.adminUrl, sql, [ids]);
   return Object.fromEntries(rows.map(({ id, name }) => [id, name]));
 };
 
@@ -61,7 +48,7 @@ interface Row extends Record<string, unknown> {
 /** The entries since the last look, in order. */
 async function fresh(): Promise<Row[]> {
   const sql = `select * from audit.entry where actor_type = 'SYSTEM' and ($1::uuid is null or id > $1) order by id`;
-  const rows = await query<Row>(database.adminUrl, sql, [newest]);
+  const rows = await query<Row>(things.database.adminUrl, sql, [newest]);
   newest = rows.at(-1)?.id ?? newest;
   return rows;
 }
@@ -85,7 +72,7 @@ const rename =
     return prior.map((row) => row.name);
   };
 const run = (ids: readonly string[], work: Work, more: Partial<BackgroundOperation<Thing>> = {}) =>
-  auditedOperation(runtime.audit, operation(ids, more), work);
+  auditedOperation(things.runtime.audit, operation(ids, more), work);
 const codeOf = (failing: Promise<unknown>): Promise<string> =>
   failing.then(
     () => "done",
@@ -214,10 +201,10 @@ describe("background work", () => {
 describe("a row that is gone when background work comes to lock it", () => {
   it("fails it all unless it says otherwise: the missing one is NOT_FOUND, the others undone because of it", async () => {
     const [stays = "", gone = ""] = await insertThings("stays", "gone");
-    const other = await holdTransaction(database);
+    const other = await holdTransaction(things.database);
     await other.sql("delete from app.thing where id = $1", [gone]);
     const pending = codeOf(run([stays, gone], rename("swept")));
-    await untilBlocked(database, 1);
+    await untilBlocked(things.database, 1);
     await other.commit();
     expect(await pending).toBe("NOT_FOUND");
     expect(await namesOf([stays])).toEqual({ [stays]: "stays" });
@@ -232,14 +219,14 @@ describe("a row that is gone when background work comes to lock it", () => {
 
   it("is passed over where that is said, and so is one that the work leaves as it is", async () => {
     const [changed = "", left = "", gone = ""] = await insertThings("changed", "left", "gone");
-    const other = await holdTransaction(database);
+    const other = await holdTransaction(things.database);
     await other.sql("delete from app.thing where id = $1", [gone]);
     const work: Work = async ({ manager, prior }) => {
       await manager.update(Thing, { tenantId, id: changed }, { name: "swept" });
       return prior.map(({ id }) => id);
     };
     const pending = run([gone, left, changed], work, { unchanged: "skipped" });
-    await untilBlocked(database, 1);
+    await untilBlocked(things.database, 1);
     await other.commit();
     const { result, entryIds } = await pending;
     expect(result).toEqual([left, changed]);
@@ -275,14 +262,14 @@ describe("background work that the database broke up after its entries were made
   const broken = "broken up";
   beforeAll(async () => {
     await query(
-      database.adminUrl,
+      things.database.adminUrl,
       `create function app.break_up() returns trigger language plpgsql
          as $$ begin raise exception using errcode = '40001'; end $$;
        create constraint trigger break_up after update on app.thing deferrable initially deferred
          for each row when (new.name = '${broken}') execute function app.break_up()`,
     );
   });
-  afterAll(() => query(database.adminUrl, "drop function app.break_up cascade"));
+  afterAll(() => query(things.database.adminUrl, "drop function app.break_up cascade"));
 
   it("leaves a failure under the number that it took, where the next try leaves nothing", async () => {
     const ids = await insertThings("one", "two");
@@ -318,7 +305,7 @@ describe("background work that the database broke up after its entries were made
 describe("an operation without its subscriber, or with two of them", () => {
   it("isn't committed", async () => {
     const ids = await insertThings("one");
-    const { subscribers } = runtime.databases.write;
+    const { subscribers } = things.runtime.databases.write;
     const [subscriber] = subscribers.splice(0);
     try {
       expect(await codeOf(run(ids, rename("unlogged")))).toBe("INTERNAL");

@@ -1,13 +1,11 @@
-import { makeExecutableSchema } from "@graphql-tools/schema";
-import type { GraphQLSchema } from "graphql";
 import type { PoolClient } from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { AuditError, type MutationContext } from "../../src/audit/index.js";
+import { describe, expect, it } from "vitest";
+import { AuditError } from "../../src/audit/index.js";
 import { holdTransaction, useClient } from "../support/client.js";
 import { readLog } from "../support/log.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
-import { createRuntime, entryRows, type TestRuntime } from "../support/runtime.js";
-import { createThingTable, Thing, thing, thingEntity, thingTypes } from "../support/thing.js";
+import { entryRows } from "../support/runtime.js";
+import { Thing } from "../support/thing.js";
+import { type ThingResolver, useThings } from "../support/things.js";
 
 const tenantId = "acme";
 /** What a wait of the API's may take, in milliseconds, and a test machine besides. */
@@ -22,36 +20,10 @@ const elapsed = async (work: () => Promise<unknown>): Promise<number> => {
 };
 
 describe("an audited operation", () => {
-  let database: TestDatabase;
-  let runtime: TestRuntime;
+  const things = useThings();
+  const { insertThing, nameOf, change } = things;
 
-  beforeAll(async () => {
-    database = await createDatabase();
-    await createThingTable(database);
-    runtime = await createRuntime(database, [thingEntity as never], [thing]);
-  });
-  afterEach(() => {
-    runtime.unforeseen.length = 0;
-  });
-  afterAll(async () => {
-    await runtime.close();
-    await database.drop();
-  });
-
-  type Resolver = (args: { id: string }, context: MutationContext<Thing>) => unknown;
-  const schemaOf = (resolver: Resolver): GraphQLSchema => {
-    const resolve = (_: unknown, args: { id: string }, context: MutationContext<Thing>) => resolver(args, context);
-    return runtime.apply(makeExecutableSchema({ typeDefs: thingTypes, resolvers: { Mutation: { change: resolve } } }));
-  };
-  const insertThing = async (): Promise<string> => {
-    const sql = "insert into app.thing (tenant_id, name) values ('acme', 'before') returning id";
-    return (await query<{ id: string }>(database.adminUrl, sql))[0]?.id ?? "";
-  };
-  const nameOf = async (id: string) =>
-    (await query<{ name: string }>(database.adminUrl, "select name from app.thing where id = $1", [id]))[0]?.name;
-  const change = (id: string, resolver: Resolver) =>
-    runtime.run(schemaOf(resolver), `mutation { change(id: "${id}") { id } }`);
-  const rename: Resolver = async ({ id }, { manager }) => {
+  const rename: ThingResolver = async ({ id }, { manager }) => {
     await manager.update(Thing, { tenantId, id }, { name: "after" });
     return { id };
   };
@@ -61,20 +33,20 @@ describe("an audited operation", () => {
     ["a lock that isn't given up", "set local lock_timeout = '50ms'; lock table app.device"],
   ])("ends with TIMEOUT at %s, and nothing is changed", async (_, statement) => {
     const id = await insertThing();
-    const holder = await holdTransaction(database);
+    const holder = await holdTransaction(things.database);
     await holder.sql("lock table app.device");
     const { codes, requestId } = await change(id, async (args, context) => {
       await rename(args, context);
       await context.manager.query(statement);
     }).finally(() => holder.rollback());
     expect(codes).toEqual(["TIMEOUT"]);
-    expect((await entryRows(database, requestId)).map((row) => row.error_code)).toEqual(["TIMEOUT"]);
+    expect((await entryRows(things.database, requestId)).map((row) => row.error_code)).toEqual(["TIMEOUT"]);
     expect(await nameOf(id)).toBe("before");
   });
 
   it("ends with TIMEOUT where its resolver never does, and gives its connection back", async () => {
     const id = await insertThing();
-    const never: Resolver = async (args, context) => {
+    const never: ThingResolver = async (args, context) => {
       await rename(args, context);
       // The API's own limit is a matter of seconds.
       await context.manager.query("set local idle_in_transaction_session_timeout = '50ms'");
@@ -84,7 +56,7 @@ describe("an audited operation", () => {
     // More than the pool has connections.
     for (let turn = 0; turn < 12; turn++) runs.push(await change(id, never));
     expect(runs.map(({ codes }) => codes)).toEqual(runs.map(() => ["TIMEOUT"]));
-    const [row] = await entryRows(database, runs[0]?.requestId ?? "");
+    const [row] = await entryRows(things.database, runs[0]?.requestId ?? "");
     expect(row).toMatchObject({ outcome: "FAILURE", error_code: "TIMEOUT", resource_id: id });
     expect(await nameOf(id)).toBe("before");
     expect((await change(id, rename)).errors).toBeUndefined();
@@ -92,7 +64,7 @@ describe("an audited operation", () => {
 
   it("and every reader wait a bounded time for a connection: it is UNAVAILABLE, and leaves its failure", async () => {
     const id = await insertThing();
-    const { write, read, reader } = runtime.databases;
+    const { write, read, reader } = things.runtime.databases;
     const runners = [write, read].flatMap((source) =>
       Array.from({ length: source === write ? 10 : 5 }, () => source.createQueryRunner("master")),
     );
@@ -112,7 +84,7 @@ describe("an audited operation", () => {
       }
       const { codes, requestId } = await changing;
       expect(codes).toEqual(["UNAVAILABLE"]);
-      expect((await entryRows(database, requestId)).map((row) => row.error_code)).toEqual(["UNAVAILABLE"]);
+      expect((await entryRows(things.database, requestId)).map((row) => row.error_code)).toEqual(["UNAVAILABLE"]);
     } finally {
       await Promise.all(runners.map((runner) => runner.release()));
       for (const client of held) client.release();
@@ -124,8 +96,8 @@ describe("an audited operation", () => {
     const id = await insertThing();
     const held: PoolClient[] = [];
     try {
-      held.push(await runtime.databases.refusals.connect(), await runtime.databases.refusals.connect());
-      const failing: Resolver = () => {
+      held.push(await things.runtime.databases.refusals.connect(), await things.runtime.databases.refusals.connect());
+      const failing: ThingResolver = () => {
         throw new AuditError("CONFLICT", "It didn't fit.");
       };
       let run: Awaited<ReturnType<typeof change>> | undefined;

@@ -1,58 +1,22 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { makeExecutableSchema } from "@graphql-tools/schema";
-import type { GraphQLSchema } from "graphql";
 import type { UpdateEvent } from "typeorm";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { MutationContext } from "../../src/audit/index.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
-import { createRuntime, entryRows, type TestRuntime } from "../support/runtime.js";
-import { createThingTable, Thing, thing, thingEntity, thingTypes } from "../support/thing.js";
+import { query } from "../support/postgres.js";
+import { entryRows } from "../support/runtime.js";
+import { Thing } from "../support/thing.js";
+import { useThings } from "../support/things.js";
 
-type Resolver = (args: { id: string; ids: string[] }, context: MutationContext<Thing>) => unknown;
-
+const things = useThings();
+const { schemaOf, insertThing, nameOf, change } = things;
 const tenantId = "acme";
-let database: TestDatabase;
-let runtime: TestRuntime;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  await createThingTable(database);
-  runtime = await createRuntime(database, [thingEntity as never], [thing]);
-});
-afterEach(() => {
-  runtime.unforeseen.length = 0;
-});
-afterAll(async () => {
-  await runtime.close();
-  await database.drop();
-});
-
-function schemaOf(resolver: Resolver): GraphQLSchema {
-  const resolve = (_: unknown, args: { id: string; ids: string[] }, context: MutationContext<Thing>) =>
-    resolver(args, context);
-  const names = ["change", "changeAll", "put", "remove", "make", "touch"];
-  const resolvers = { Mutation: Object.fromEntries(names.map((name) => [name, resolve])) };
-  return runtime.apply(makeExecutableSchema({ typeDefs: thingTypes, resolvers }));
-}
-
-async function insertThing(name = "before"): Promise<string> {
-  const [row] = await query<{ id: string }>(
-    database.adminUrl,
-    "insert into app.thing (tenant_id, name) values ('acme', $1) returning id",
-    [name],
-  );
-  return row?.id ?? "";
-}
-const nameOf = async (id: string): Promise<string | undefined> =>
-  (await query<{ name: string }>(database.adminUrl, "select name from app.thing where id = $1", [id]))[0]?.name;
 const rename = (id: string, name: string, { manager }: Pick<MutationContext, "manager">) =>
   manager.update(Thing, { tenantId, id }, { name });
-const change = (id: string, resolver: Resolver) =>
-  runtime.run(schemaOf(resolver), `mutation { change(id: "${id}") { id } }`);
 /** What the entries of one request tell of names: `[id, outcome, old, new]`. */
 const told = async (requestId: string) =>
-  (await entryRows(database, requestId)).map(({ resource_id, outcome, changes }) => [
+  (await entryRows(things.database, requestId)).map(({ resource_id, outcome, changes }) => [
     resource_id,
     outcome,
     changes[0]?.["old"],
@@ -63,7 +27,7 @@ const told = async (requestId: string) =>
 async function expectRefused(run: Awaited<ReturnType<typeof change>>, id: string, remedy: RegExp): Promise<void> {
   expect(run.codes).toEqual(["INTERNAL"]);
   expect(await told(run.requestId)).toEqual([[id, "FAILURE", undefined, undefined]]);
-  expect(String(runtime.unforeseen[0])).toMatch(remedy);
+  expect(String(things.runtime.unforeseen[0])).toMatch(remedy);
   expect(await nameOf(id)).toBe("before");
 }
 
@@ -71,7 +35,7 @@ async function expectRefused(run: Awaited<ReturnType<typeof change>>, id: string
 const isFenced = async (): Promise<boolean> =>
   (
     await query(
-      database.adminUrl,
+      things.database.adminUrl,
       "select from pg_trigger where tgrelid = 'app.thing'::regclass and not tgisinternal and tgdeferrable",
     )
   ).length > 0;
@@ -80,7 +44,7 @@ describe("a resolver that writes past its context's manager", () => {
   it("is refused where it uses a repository of the data source", async () => {
     const id = await insertThing();
     const run = await change(id, async (args) => {
-      await runtime.databases.write.getRepository(Thing).update({ tenantId, id: args.id }, { name: "escaped" });
+      await things.runtime.databases.write.getRepository(Thing).update({ tenantId, id: args.id }, { name: "escaped" });
       return { id: args.id };
     });
     await expectRefused(run, id, /use the manager of the resolver's context/);
@@ -89,19 +53,19 @@ describe("a resolver that writes past its context's manager", () => {
   it("is refused where it opens a transaction of its own", async () => {
     const id = await insertThing();
     const run = await change(id, async (args) => {
-      await runtime.databases.write.transaction(async (manager) => {
+      await things.runtime.databases.write.transaction(async (manager) => {
         await manager.save(Thing, { tenantId, id: randomUUID(), name: "escaped", tags: [], members: [], seen: 0 });
       });
       return { id: args.id };
     });
     await expectRefused(run, id, /use the manager of the resolver's context/);
-    expect(await query(database.adminUrl, "select from app.thing where name = 'escaped'")).toEqual([]);
+    expect(await query(things.database.adminUrl, "select from app.thing where name = 'escaped'")).toEqual([]);
   });
 
   it("is refused where it waits for a row that its own operation holds, after the time a lock is waited for", async () => {
     const id = await insertThing();
     const run = await change(id, async (args) => {
-      await runtime.databases.write.query(
+      await things.runtime.databases.write.query(
         "set lock_timeout = '50ms'; update app.thing set name = 'escaped' where id = '" +
           args.id +
           "'; reset lock_timeout",
@@ -116,7 +80,7 @@ describe("a resolver that writes past its context's manager", () => {
     if (!(await isFenced())) context.skip("the database has no fence on this table");
     const [id, other] = [await insertThing(), await insertThing()];
     const run = await change(id, async (args) => {
-      await runtime.databases.write.query("update app.thing set name = 'escaped' where id = $1", [other]);
+      await things.runtime.databases.write.query("update app.thing set name = 'escaped' where id = $1", [other]);
       return { id: args.id };
     });
     expect(run.codes).toHaveLength(1);
@@ -129,7 +93,7 @@ describe("a subscriber of TypeORM's that writes", () => {
     afterUpdate: (event: UpdateEvent<Thing>) => Promise<unknown>,
     work: () => Promise<Result>,
   ) => {
-    const { subscribers } = runtime.databases.write;
+    const { subscribers } = things.runtime.databases.write;
     const subscriber = { listenTo: () => Thing, afterUpdate };
     subscribers.push(subscriber);
     try {
@@ -152,7 +116,7 @@ describe("a subscriber of TypeORM's that writes", () => {
     const id = await insertThing();
     const other = await insertThing();
     const run = await listening(
-      () => runtime.databases.write.manager.update(Thing, { tenantId, id: other }, { name: "escaped" }),
+      () => things.runtime.databases.write.manager.update(Thing, { tenantId, id: other }, { name: "escaped" }),
       () => change(id, (args, context) => rename(args.id, "after", context)),
     );
     await expectRefused(run, id, /use the manager of the resolver's context/);
@@ -174,7 +138,7 @@ describe("a subscriber of TypeORM's that writes", () => {
 describe("two writes at once in one resolver", () => {
   it("are both recorded where all of them are awaited", async () => {
     const ids = [await insertThing(), await insertThing()].sort();
-    const run = await runtime.run(
+    const run = await things.runtime.run(
       schemaOf(async (args, context) => {
         await Promise.all(args.ids.map((id, index) => rename(id, `after ${String(index)}`, context)));
         return args.ids.map((id) => ({ id }));
@@ -231,7 +195,9 @@ describe("two writes at once in one resolver", () => {
       await rename(args.id, "after", context);
       return { id: args.id };
     });
-    const runs = await Promise.all(ids.map((id) => runtime.run(schema, `mutation { change(id: "${id}") { id } }`)));
+    const runs = await Promise.all(
+      ids.map((id) => things.runtime.run(schema, `mutation { change(id: "${id}") { id } }`)),
+    );
     for (const [index, { requestId }] of runs.entries())
       expect(await told(requestId)).toEqual([[ids[index], "SUCCESS", "before", "after"]]);
   });
@@ -348,6 +314,6 @@ describe("a resolver that returns before its writes are done", () => {
     await expect(late).rejects.toThrow(/outside an audited operation|released/i);
     expect(await told(run.requestId)).toEqual([[id, "SUCCESS", "before", "done"]]);
     expect(await nameOf(id)).toBe("done");
-    expect(String(runtime.unforeseen)).toMatch(/outside an audited operation|released/i);
+    expect(String(things.runtime.unforeseen)).toMatch(/outside an audited operation|released/i);
   });
 });

@@ -1,64 +1,29 @@
 import { randomUUID } from "node:crypto";
-import { makeExecutableSchema } from "@graphql-tools/schema";
-import type { GraphQLSchema } from "graphql";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { AuditError, notFound, type MutationContext } from "../../src/audit/index.js";
-import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
-import { createRuntime, entryRows, type TestRuntime } from "../support/runtime.js";
-import { createThingTable, Thing, thing, thingEntity, thingTypes } from "../support/thing.js";
+import { describe, expect, it } from "vitest";
+import { AuditError, notFound } from "../../src/audit/index.js";
+import { query } from "../support/postgres.js";
+import { entryRows } from "../support/runtime.js";
+import { Thing, thing } from "../support/thing.js";
+import { type ThingResolver, useThings } from "../support/things.js";
 
-type Resolver = (args: { id: string; ids: string[] }, context: MutationContext<Thing>) => unknown;
-
-let database: TestDatabase;
-let runtime: TestRuntime;
+const things = useThings();
+const { schemaOf } = things;
 let id: string;
 const tenantId = "acme";
 
-beforeAll(async () => {
-  database = await createDatabase();
-  await createThingTable(database);
-  runtime = await createRuntime(database, [thingEntity as never], [thing]);
-});
-afterEach(() => {
-  runtime.unforeseen.length = 0;
-});
-afterAll(async () => {
-  await runtime.close();
-  await database.drop();
-});
-
-/** The schema with this resolver behind every mutation. */
-function schemaOf(resolver: Resolver, broken?: () => never): GraphQLSchema {
-  const resolve = (_: unknown, args: { id: string; ids: string[] }, context: MutationContext<Thing>) =>
-    resolver(args, context);
-  const names = ["change", "changeAll", "put", "remove", "make", "touch"];
-  const resolvers = {
-    Mutation: Object.fromEntries(names.map((name) => [name, resolve])),
-    ...(broken && { Thing: { broken } }),
-  };
-  return runtime.apply(makeExecutableSchema({ typeDefs: thingTypes, resolvers }));
-}
-
-async function insertThing(columns: Readonly<Record<string, unknown>> = {}): Promise<string> {
-  const row = { tenant_id: tenantId, name: "before", ...columns };
-  const names = Object.keys(row);
-  const places = names.map((_, index) => `$${index + 1}`);
-  const rows = await query<{ id: string }>(
-    database.adminUrl,
-    `insert into app.thing (${names.join(", ")}) values (${places.join(", ")}) returning id`,
-    Object.values(row),
-  );
-  id = rows[0]?.id ?? "";
+async function insertThing(columns?: Readonly<Record<string, unknown>>): Promise<string> {
+  id = await things.insertThing(columns);
   return id;
 }
 
-const rowOf = async (of = id) => (await query(database.adminUrl, "select * from app.thing where id = $1", [of]))[0];
+const rowOf = async (of = id) =>
+  (await query(things.database.adminUrl, "select * from app.thing where id = $1", [of]))[0];
 
 /** Changes the thing by this and gives the one entry's changes, `field: [old, new]`. */
-async function changesBy(resolver: Resolver): Promise<Record<string, unknown>> {
-  const { requestId, errors } = await runtime.run(schemaOf(resolver), `mutation { change(id: "${id}") { id } }`);
+async function changesBy(resolver: ThingResolver): Promise<Record<string, unknown>> {
+  const { requestId, errors } = await things.runtime.run(schemaOf(resolver), `mutation { change(id: "${id}") { id } }`);
   expect(errors).toBeUndefined();
-  const rows = await entryRows(database, requestId);
+  const rows = await entryRows(things.database, requestId);
   expect(rows).toHaveLength(1);
   return Object.fromEntries(
     (rows[0]?.changes ?? []).map((change) => [
@@ -69,13 +34,13 @@ async function changesBy(resolver: Resolver): Promise<Record<string, unknown>> {
 }
 
 const updateBy =
-  (values: object): Resolver =>
+  (values: object): ThingResolver =>
   async (args, { manager }) => {
     await manager.update(Thing, { tenantId, id: args.id }, values);
     return { id: args.id };
   };
 const sqlBy =
-  (sql: string): Resolver =>
+  (sql: string): ThingResolver =>
   async (args, { manager }) => {
     await manager.query(`update app.thing set ${sql} where id = $1`, [args.id]);
     return { id: args.id };
@@ -150,7 +115,7 @@ describe("the changes of an entry", () => {
       key: "secret",
     });
     const [{ found }] = (await query<{ found: boolean }>(
-      database.adminUrl,
+      things.database.adminUrl,
       "select exists (select from audit.entry e where e::text like '%canary%') as found",
     )) as [{ found: boolean }];
     expect(found).toBe(false);
@@ -159,7 +124,7 @@ describe("the changes of an entry", () => {
   it("are seen through raw SQL, query builders and an instance edited in place", async () => {
     await insertThing();
     expect(await changesBy(sqlBy("name = 'raw'"))).toEqual({ name: ["before", "raw"] });
-    const byBuilder: Resolver = async (args, { manager }) => {
+    const byBuilder: ThingResolver = async (args, { manager }) => {
       await manager
         .createQueryBuilder()
         .update(Thing)
@@ -169,7 +134,7 @@ describe("the changes of an entry", () => {
       return { id: args.id };
     };
     expect(await changesBy(byBuilder)).toEqual({ name: ["raw", "built"] });
-    const inPlace: Resolver = async (args, { manager }) => {
+    const inPlace: ThingResolver = async (args, { manager }) => {
       const found = await manager.findOneByOrFail(Thing, { tenantId, id: args.id });
       found.name = "saved";
       return manager.save(found);
@@ -179,7 +144,7 @@ describe("the changes of an entry", () => {
 
   it("can't be spoilt by a resolver that edits the prior state", async () => {
     await insertThing();
-    const { codes } = await runtime.run(
+    const { codes } = await things.runtime.run(
       schemaOf((_, { prior }) => {
         prior.name = "forged";
         return prior;
@@ -187,13 +152,13 @@ describe("the changes of an entry", () => {
       `mutation { change(id: "${id}") { id } }`,
     );
     expect(codes).toEqual(["INTERNAL"]);
-    expect(runtime.unforeseen).toEqual([expect.any(TypeError)]);
-    runtime.unforeseen.length = 0;
+    expect(things.runtime.unforeseen).toEqual([expect.any(TypeError)]);
+    things.runtime.unforeseen.length = 0;
   });
 
   it("are not those of a cache: the response is what was read again", async () => {
     await insertThing();
-    const { data } = await runtime.run(
+    const { data } = await things.runtime.run(
       schemaOf(async (args, { manager, prior }) => {
         await manager.update(Thing, { tenantId, id: args.id }, { name: "fresh" });
         return { ...prior, name: "stale" };
@@ -207,7 +172,7 @@ describe("the changes of an entry", () => {
 describe("an operation that fails", () => {
   it("undoes what the resolver wrote and says what was asked", async () => {
     await insertThing();
-    const { codes, requestId } = await runtime.run(
+    const { codes, requestId } = await things.runtime.run(
       schemaOf(async (args, { manager }) => {
         await manager.update(Thing, { tenantId, id: args.id }, { name: "half done" });
         throw new AuditError("CONFLICT", "The second half didn't fit.");
@@ -216,34 +181,34 @@ describe("an operation that fails", () => {
     );
     expect(codes).toEqual(["CONFLICT"]);
     expect(await rowOf()).toMatchObject({ name: "before" });
-    expect(await entryRows(database, requestId)).toMatchObject([
+    expect(await entryRows(things.database, requestId)).toMatchObject([
       { event_type: "thing.update_failed", error_code: "CONFLICT", resource_label: "before", changes: [] },
     ]);
   });
 
   it("tells an unforeseen error's id alone, with no word of it in the log", async () => {
     await insertThing();
-    const { errors, requestId } = await runtime.run(
+    const { errors, requestId } = await things.runtime.run(
       schemaOf(() => {
         throw new Error("canary: password=hunter2");
       }),
       `mutation { change(id: "${id}") { id } }`,
     );
     expect(errors?.[0]?.message).toBe("Something unforeseen happened. Its id in the server's log is test-1.");
-    expect(JSON.stringify(await entryRows(database, requestId))).not.toContain("hunter2");
-    runtime.unforeseen.length = 0;
+    expect(JSON.stringify(await entryRows(things.database, requestId))).not.toContain("hunter2");
+    things.runtime.unforeseen.length = 0;
   });
 
   it("leaves one entry for each id, the others undone because of the one that the error names", async () => {
     const [first, second] = [await insertThing({ name: "one" }), await insertThing({ name: "two" })];
-    const { requestId, codes } = await runtime.run(
+    const { requestId, codes } = await things.runtime.run(
       schemaOf((args) => {
         throw notFound("thing", args.ids[1] ?? "");
       }),
       `mutation { changeAll(ids: ["${first}", "${second}", "${first}"]) { id } }`,
     );
     expect(codes).toEqual(["NOT_FOUND"]);
-    const rows = await entryRows(database, requestId);
+    const rows = await entryRows(things.database, requestId);
     const byId = new Map(rows.map((row) => [row.resource_id, row]));
     expect(rows).toHaveLength(2);
     expect(byId.get(first)).toMatchObject({ error_code: "ROLLED_BACK", cause_id: byId.get(second)?.id, ordinal: 0 });
@@ -252,23 +217,23 @@ describe("an operation that fails", () => {
 
   it("is every id's where the error names none, and nobody's where the list is empty or too long", async () => {
     const [first, second] = [await insertThing(), await insertThing()];
-    const all = await runtime.run(
+    const all = await things.runtime.run(
       schemaOf(() => {
         throw new AuditError("LIMIT_EXCEEDED", "Too much.");
       }),
       `mutation { changeAll(ids: ["${first}", "${second}"]) { id } }`,
     );
-    expect((await entryRows(database, all.requestId)).map((row) => row.error_code)).toEqual(
+    expect((await entryRows(things.database, all.requestId)).map((row) => row.error_code)).toEqual(
       Array(2).fill("LIMIT_EXCEEDED"),
     );
     const ids = Array.from({ length: 101 }, () => `"${randomUUID()}"`).join(", ");
     for (const list of ["", ids, '"no uuid"', '"00000000-0000-0000-0000-000000000000"']) {
-      const { codes, requestId } = await runtime.run(
+      const { codes, requestId } = await things.runtime.run(
         schemaOf(() => []),
         `mutation { changeAll(ids: [${list}]) { id } }`,
       );
       expect(codes).toEqual(["BAD_USER_INPUT"]);
-      expect(await entryRows(database, requestId)).toMatchObject([
+      expect(await entryRows(things.database, requestId)).toMatchObject([
         { resource_id: null, error_code: "BAD_USER_INPUT", event_type: "thing.update_failed" },
       ]);
     }
@@ -278,11 +243,11 @@ describe("an operation that fails", () => {
     await insertThing();
     const other = await insertThing({ name: "other" });
     const [{ id: mine }] = [{ id: await insertThing() }];
-    const removeInstead: Resolver = async (args, { manager }) => {
+    const removeInstead: ThingResolver = async (args, { manager }) => {
       await manager.delete(Thing, { tenantId, id: args.id });
       return null;
     };
-    const cases: [Resolver, string][] = [
+    const cases: [ThingResolver, string][] = [
       [removeInstead, `change(id: "${mine}")`],
       [updateBy({ name: "changed" }), `remove(id: "${mine}")`],
       [() => ({ id: other }), `change(id: "${mine}")`],
@@ -291,11 +256,11 @@ describe("an operation that fails", () => {
       [() => null, `make`],
     ];
     for (const [resolver, mutation] of cases) {
-      const { codes } = await runtime.run(schemaOf(resolver), `mutation { ${mutation} { id } }`);
+      const { codes } = await things.runtime.run(schemaOf(resolver), `mutation { ${mutation} { id } }`);
       expect(codes).toEqual(["INTERNAL"]);
       expect(await rowOf(mine)).toMatchObject({ name: "before" });
     }
-    runtime.unforeseen.length = 0;
+    things.runtime.unforeseen.length = 0;
   });
 
   it("stays a success where only the response can't be made", async () => {
@@ -303,16 +268,21 @@ describe("an operation that fails", () => {
     const schema = schemaOf(updateBy({ name: "done" }), () => {
       throw new Error("no such column");
     });
-    const { data, errors, requestId } = await runtime.run(schema, `mutation { change(id: "${id}") { name broken } }`);
+    const { data, errors, requestId } = await things.runtime.run(
+      schema,
+      `mutation { change(id: "${id}") { name broken } }`,
+    );
     expect(data).toEqual({ change: null });
     expect(errors).toHaveLength(1);
-    expect(await entryRows(database, requestId)).toMatchObject([{ event_type: "thing.updated", outcome: "SUCCESS" }]);
+    expect(await entryRows(things.database, requestId)).toMatchObject([
+      { event_type: "thing.updated", outcome: "SUCCESS" },
+    ]);
   });
 
   it("is refused before anything is read where its text can't be stored, which is kept as far as it can", async () => {
     const source = "mutation ($name: String) { make(name: $name) { id } }";
     const run = (name: string) =>
-      runtime.run(
+      things.runtime.run(
         schemaOf(() => null),
         source,
         ["ADMIN"],
@@ -324,19 +294,19 @@ describe("an operation that fails", () => {
     ] as const) {
       const { codes, requestId } = await run(name);
       expect(codes).toEqual(["BAD_USER_INPUT"]);
-      expect((await entryRows(database, requestId))[0]?.attempted).toEqual([{ field: "name", value: kept }]);
+      expect((await entryRows(things.database, requestId))[0]?.attempted).toEqual([{ field: "name", value: kept }]);
     }
   });
 
   it("keeps a value too large as its length and a digest", async () => {
-    const { codes, requestId } = await runtime.run(
+    const { codes, requestId } = await things.runtime.run(
       schemaOf(() => {
         throw new AuditError("BAD_USER_INPUT", "Too long.");
       }),
       `mutation { make(name: "${"x".repeat(1_000_000)}") { id } }`,
     );
     expect(codes).toEqual(["BAD_USER_INPUT"]);
-    expect((await entryRows(database, requestId))[0]?.attempted).toEqual([
+    expect((await entryRows(things.database, requestId))[0]?.attempted).toEqual([
       { field: "name", omitted: { bytes: 1_000_002, digest: expect.stringMatching(/^[0-9a-f]{64}$/) as string } },
     ]);
   });
@@ -349,7 +319,7 @@ describe("a transaction's scope", () => {
       await insertThing({ name: "child" }),
       await insertThing({ name: "idle" }),
     ];
-    const { requestId } = await runtime.run(
+    const { requestId } = await things.runtime.run(
       schemaOf(async (_, { manager, scope }) => {
         await scope.touch(thing, [child, idle]);
         await manager.query("update app.thing set note = 'n' where id = any ($1)", [[parent, child]]);
@@ -357,7 +327,7 @@ describe("a transaction's scope", () => {
       }),
       `mutation { change(id: "${parent}") { id } }`,
     );
-    const rows = await entryRows(database, requestId);
+    const rows = await entryRows(things.database, requestId);
     expect(rows.map((row) => [row.resource_id, row.cause_id, row.ordinal])).toEqual([
       [parent, null, 0],
       [child, rows[0]?.id, 1],
@@ -366,7 +336,7 @@ describe("a transaction's scope", () => {
 
   it("forgets what a rolled-back savepoint touched, and keeps what a released one did", async () => {
     const [parent, kept, dropped] = [await insertThing(), await insertThing(), await insertThing()];
-    const { requestId } = await runtime.run(
+    const { requestId } = await things.runtime.run(
       schemaOf(async (_, { manager, scope }) => {
         await manager.transaction(async (inner) => {
           await scope.touch(thing, [kept]);
@@ -383,14 +353,14 @@ describe("a transaction's scope", () => {
       }),
       `mutation { change(id: "${parent}") { id } }`,
     );
-    expect((await entryRows(database, requestId)).map((row) => row.resource_id)).toEqual([parent, kept]);
+    expect((await entryRows(things.database, requestId)).map((row) => row.resource_id)).toEqual([parent, kept]);
     expect(await rowOf(dropped)).toMatchObject({ name: "before" });
   });
 
   it("is rolled back where what such a savepoint touched is changed after all, and not touched again", async () => {
     const [parent, lapsed] = [await insertThing(), await insertThing()];
     const changeLapsed =
-      (again: boolean): Resolver =>
+      (again: boolean): ThingResolver =>
       async (_, { manager, scope }) => {
         await manager
           .transaction(async () => {
@@ -403,16 +373,16 @@ describe("a transaction's scope", () => {
         return { id: parent };
       };
     const run = (again: boolean) =>
-      runtime.run(schemaOf(changeLapsed(again)), `mutation { change(id: "${parent}") { id } }`);
+      things.runtime.run(schemaOf(changeLapsed(again)), `mutation { change(id: "${parent}") { id } }`);
     expect((await run(false)).codes).toEqual(["INTERNAL"]);
     expect(await rowOf(lapsed)).toMatchObject({ name: "before" });
     const { requestId } = await run(true);
-    expect((await entryRows(database, requestId)).map((row) => row.resource_id)).toEqual([parent, lapsed]);
+    expect((await entryRows(things.database, requestId)).map((row) => row.resource_id)).toEqual([parent, lapsed]);
   });
 
   it("can't be committed by its resolver", async () => {
     await insertThing();
-    const { codes, requestId } = await runtime.run(
+    const { codes, requestId } = await things.runtime.run(
       schemaOf(async (args, { manager }) => {
         await manager.update(Thing, { tenantId, id: args.id }, { name: "smuggled" });
         await manager.queryRunner?.commitTransaction();
@@ -422,15 +392,15 @@ describe("a transaction's scope", () => {
     );
     expect(codes).toEqual(["INTERNAL"]);
     expect(await rowOf()).toMatchObject({ name: "before" });
-    expect(await entryRows(database, requestId)).toMatchObject([{ outcome: "FAILURE" }]);
-    runtime.unforeseen.length = 0;
+    expect(await entryRows(things.database, requestId)).toMatchObject([{ outcome: "FAILURE" }]);
+    things.runtime.unforeseen.length = 0;
   });
 
   it("runs what waits for the commit after it, and not after a rollback", async () => {
     await insertThing();
     const seen: unknown[] = [];
     const after =
-      (fail: boolean): Resolver =>
+      (fail: boolean): ThingResolver =>
       async (args, { manager, afterCommit }) => {
         await manager.update(Thing, { tenantId, id: args.id }, { name: "after" });
         afterCommit(async () => void seen.push((await rowOf(args.id))?.["name"]));
@@ -440,45 +410,47 @@ describe("a transaction's scope", () => {
         if (fail) throw new AuditError("CONFLICT", "No.");
         return { id: args.id };
       };
-    await runtime.run(schemaOf(after(true)), `mutation { change(id: "${id}") { id } }`);
+    await things.runtime.run(schemaOf(after(true)), `mutation { change(id: "${id}") { id } }`);
     expect(seen).toEqual([]);
-    const { errors } = await runtime.run(schemaOf(after(false)), `mutation { change(id: "${id}") { id } }`);
+    const { errors } = await things.runtime.run(schemaOf(after(false)), `mutation { change(id: "${id}") { id } }`);
     expect([errors, seen]).toEqual([undefined, ["after"]]);
-    runtime.unforeseen.length = 0;
+    things.runtime.unforeseen.length = 0;
   });
 });
 
 describe("a write outside an audited operation", () => {
   it("is refused where TypeORM sees it: by a data source of one's own, and by a reading manager", async () => {
     await insertThing();
-    const outside: Resolver[] = [
+    const outside: ThingResolver[] = [
       async (args) => {
-        await runtime.databases.write.getRepository(Thing).update({ tenantId, id: args.id }, { name: "escaped" });
+        await things.runtime.databases.write
+          .getRepository(Thing)
+          .update({ tenantId, id: args.id }, { name: "escaped" });
         return { id: args.id };
       },
       async (args) => {
-        await runtime.databases.write.manager.insert(Thing, { tenantId, id: randomUUID(), name: "new" });
+        await things.runtime.databases.write.manager.insert(Thing, { tenantId, id: randomUUID(), name: "new" });
         return { id: args.id };
       },
       async (args) => {
-        await runtime.databases.read.manager.update(Thing, { tenantId, id: args.id }, { name: "escaped" });
+        await things.runtime.databases.read.manager.update(Thing, { tenantId, id: args.id }, { name: "escaped" });
         return { id: args.id };
       },
     ];
     for (const resolver of outside) {
-      const { codes } = await runtime.run(schemaOf(resolver), `mutation { change(id: "${id}") { id } }`);
+      const { codes } = await things.runtime.run(schemaOf(resolver), `mutation { change(id: "${id}") { id } }`);
       expect(codes[0]).toMatch(/INTERNAL|UNAVAILABLE/);
     }
     expect(await rowOf()).toMatchObject({ name: "before" });
-    expect(await query(database.adminUrl, "select from app.thing where name = 'new'")).toEqual([]);
-    runtime.unforeseen.length = 0;
+    expect(await query(things.database.adminUrl, "select from app.thing where name = 'new'")).toEqual([]);
+    things.runtime.unforeseen.length = 0;
   });
 
   it("may change nothing but ignored fields in an @unaudited mutation", async () => {
     await insertThing();
-    const allowed = await runtime.run(schemaOf(updateBy({ seen: 7 })), `mutation { touch(id: "${id}") { id } }`);
+    const allowed = await things.runtime.run(schemaOf(updateBy({ seen: 7 })), `mutation { touch(id: "${id}") { id } }`);
     expect([allowed.errors, (await rowOf())?.["seen"]]).toEqual([undefined, 7]);
-    const refused: Resolver[] = [
+    const refused: ThingResolver[] = [
       updateBy({ name: "quietly" }),
       async (args, { manager }) => {
         const found = await manager.findOneByOrFail(Thing, { tenantId, id: args.id });
@@ -488,11 +460,11 @@ describe("a write outside an audited operation", () => {
       async (_, { manager }) => manager.insert(Thing, { tenantId, id: randomUUID(), name: "quietly" }),
     ];
     for (const resolver of refused) {
-      const { codes } = await runtime.run(schemaOf(resolver), `mutation { touch(id: "${id}") { id } }`);
+      const { codes } = await things.runtime.run(schemaOf(resolver), `mutation { touch(id: "${id}") { id } }`);
       expect(codes).toEqual(["INTERNAL"]);
     }
     expect(await rowOf()).toMatchObject({ name: "before" });
-    expect(await query(database.adminUrl, "select from app.thing where name = 'quietly'")).toEqual([]);
-    runtime.unforeseen.length = 0;
+    expect(await query(things.database.adminUrl, "select from app.thing where name = 'quietly'")).toEqual([]);
+    things.runtime.unforeseen.length = 0;
   });
 });

@@ -1,32 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { readLog } from "../support/log.js";
-import { expectTyped, post, useWatchedClient, type Reply } from "./attempt.js";
+import { expectTyped, post, useWatchedClient } from "./attempt.js";
+import { codesOf, refusalsOf } from "./refusals.js";
 
 const client = useWatchedClient();
-const bearer = () => ({ authorization: `Bearer ${client.token}` });
-const ask = async (query: string, more: Readonly<Record<string, unknown>> = {}): Promise<Reply> => {
-  const reply = await post(client.server, JSON.stringify({ query, ...more }), bearer());
-  expectTyped(reply);
-  return reply;
-};
-const codesOf = ({ errors }: Reply) => errors.map(({ extensions }) => extensions.code);
-const count = async () =>
-  (
-    await client.sql<{ count: string }>(
-      "select count(*) from audit.entry where resource_type is distinct from 'audit_session'",
-    )
-  )[0]?.count;
-
-/** What never becomes a mutation: refused by the status and the code given, and the log stays as it was. */
-async function expectRefused(send: () => Promise<Reply>, status: number, code: string): Promise<void> {
-  const before = await count();
-  const refused = await send();
-  expectTyped(refused);
-  expect([refused.status, ...codesOf(refused)], refused.text.slice(0, 300)).toEqual([status, code]);
-  expect(refused.data).toBeUndefined();
-  expect(await count()).toBe(before);
-}
-
+const { bearer, ask, count, expectRefused } = refusalsOf(client);
 const create = (name: string) => `createGroup(input: { name: "${name}" }) { id name }`;
 
 describe("a document", () => {

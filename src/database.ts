@@ -4,6 +4,7 @@ import type { PostgresDriver } from "typeorm/driver/postgres/PostgresDriver.js";
 import {
   connectionConfig,
   type Deadlines,
+  endingOf,
   openPool,
   servingDeadlines,
   type SessionSettings,
@@ -43,7 +44,7 @@ export interface Databases {
   readonly sessions: pg.Pool;
   /** For `auditLogs`, `auditEntry` and `auditSessions`: sees the tenants named in the transaction, and changes nothing. */
   readonly reader: pg.Pool;
-  /** Waits for connections in use, 2.5 seconds at most, and closes all. Asked again, it answers the same. */
+  /** Waits for connections in use, and until all are closed; 2.5 seconds at most. Asked again, it answers the same. */
   close(): Promise<void>;
 }
 
@@ -68,20 +69,18 @@ export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions
   const looks = pool("looks", poolConfig("looks", urls.apiUrl, readWrite), options);
   const sessions = pool("sessions", poolConfig("sessions", urls.apiUrl, readWrite), options);
   const reader = pool("reader", poolConfig("reader", urls.readerUrl, readOnly), options);
-  const close = closer(
-    {
-      api: () => write.isInitialized && poolOf(write).end(),
-      read: () => read.isInitialized && poolOf(read).end(),
-      refusals: () => refusals.end(),
-      looks: () => looks.end(),
-      sessions: () => sessions.end(),
-      reader: () => reader.end(),
-    },
-    options,
-  );
+  const endings: Partial<Record<PoolName, () => Promise<void>>> = {
+    refusals: endingOf(refusals),
+    looks: endingOf(looks),
+    sessions: endingOf(sessions),
+    reader: endingOf(reader),
+  };
+  const close = closer(endings, options);
   try {
     await write.initialize();
+    endings.api = endingOf(poolOf(write));
     await read.initialize();
+    endings.read = endingOf(poolOf(read));
     requireHandWritten(write);
     requireHandWritten(read);
   } catch (error) {
@@ -149,10 +148,14 @@ function requireHandWritten({ options }: DataSource): void {
   }
 }
 
-function closer(pools: Readonly<Record<PoolName, () => unknown>>, { onError }: DatabaseOptions): () => Promise<void> {
+/** @param endings of those pools that are open */
+function closer(
+  endings: Readonly<Partial<Record<PoolName, () => Promise<void>>>>,
+  { onError }: DatabaseOptions,
+): () => Promise<void> {
   const closeOne = async (name: PoolName): Promise<void> => {
     try {
-      const ended = await within(closeDeadline, Promise.resolve(pools[name]()));
+      const ended = await within(closeDeadline, endings[name]?.() ?? Promise.resolve());
       if (!ended)
         onError(new Error(`Connections were still in use ${closeDeadline / 1000} seconds after the end.`), name);
     } catch (error) {

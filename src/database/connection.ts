@@ -23,6 +23,7 @@ export const servingDeadlines: Deadlines = {
 /** How long after its own deadline a statement is given up here: the server, or the way to it, is gone. */
 const silenceAllowed = 5_000;
 const closeDeadline = 2_000;
+const farewellDeadline = 500;
 const keepAliveDelay = 10_000;
 
 /** What decides how values print and what a commit means, whatever the server's, database's or login's defaults. */
@@ -125,6 +126,27 @@ export function openPool(config: pg.PoolConfig, onError: (error: Error) => void)
   // The connection itself has told of it.
   pool.on("error", () => undefined);
   return pool;
+}
+
+/**
+ * Gives what ends a pool, once none of its connections is in use, and waits for their own end too: a server that stops,
+ * or a database that is dropped, breaks none of them then.
+ *
+ * @param pool a new one: what it closed before isn't known
+ * @param deadline milliseconds for a server that doesn't close its side; it is left alone then
+ */
+export function endingOf(pool: pg.Pool, deadline = farewellDeadline): () => Promise<void> {
+  let open = pool.totalCount;
+  let tellEnd = (): void => undefined;
+  pool.on("connect", () => (open += 1));
+  pool.on("remove", () => {
+    open -= 1;
+    if (open === 0) tellEnd();
+  });
+  return async () => {
+    await pool.end();
+    if (open > 0) await within(deadline, new Promise<void>((resolve) => (tellEnd = resolve)));
+  };
 }
 
 /** Waits for the work, at most that many milliseconds; true where it was done by then. */

@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { connect as connectTo, createServer, type AddressInfo } from "node:net";
+import { connect as connectTo, createServer, type AddressInfo, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openClient, openPool } from "../../src/database/connection.js";
+import { endingOf, openClient, openPool } from "../../src/database/connection.js";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { until } from "../support/until.js";
 
@@ -18,20 +18,35 @@ const terminateAll = () =>
     [database.name],
   );
 
+interface Way {
+  readonly url: string;
+  /** Tells the server what was held back. */
+  letGo(): void;
+  close(): void;
+}
+
 /** A way to the database on which no connection's farewell arrives, so that each outlasts its end here. */
-async function withoutFarewell(): Promise<{ readonly url: string; close(): void }> {
+async function withoutFarewell(onFarewell: () => void = () => undefined): Promise<Way> {
+  const held: Socket[] = [];
   const farewell = Buffer.from("X\0\0\0\x04");
   const { port, hostname } = new URL(database.apiUrl);
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = connectTo(Number(port), hostname);
-    near.on("data", (data: Buffer) => !data.equals(farewell) && far.write(data));
+    near.on("data", (data: Buffer) => {
+      if (!data.equals(farewell)) return void far.write(data);
+      held.push(far);
+      onFarewell();
+    });
     far.pipe(near);
     for (const socket of [near, far]) socket.on("error", () => undefined);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = new URL(database.apiUrl);
   url.port = String((server.address() as AddressInfo).port);
-  return { url: url.href, close: () => void server.close() };
+  const letGo = () => {
+    for (const far of held) far.write(farewell);
+  };
+  return { url: url.href, letGo, close: () => void server.close() };
 }
 
 describe("a connection that the server ends", () => {
@@ -64,6 +79,24 @@ describe("a connection that the server ends", () => {
     await until(() => isEnded, { what: "the connection has ended" });
     await expect(client.query("select 1")).rejects.toThrow("Client has encountered a connection error");
     await client.end();
+  });
+
+  test("is waited for where its pool ends, or left alone where that takes too long", async () => {
+    let isEnded = false;
+    const seen: boolean[] = [];
+    const way = await withoutFarewell(() => void seen.push(isEnded));
+    const [patient, hasty] = [1, 2].map(() => openPool({ connectionString: way.url, max: 1 }, () => undefined));
+    if (!patient || !hasty) throw new Error("There are none.");
+    const ending = endingOf(patient, 30_000);
+    const hastyEnding = endingOf(hasty, 50);
+    await Promise.all([patient.query("select 1"), hasty.query("select 1")]);
+    await hastyEnding();
+    const ended = ending().then(() => (isEnded = true));
+    await until(() => seen.length === 2, { what: "both have said farewell" });
+    expect([seen, isEnded]).toEqual([[false, false], false]);
+    way.letGo();
+    await ended;
+    way.close();
   });
 
   test("can't be opened where nobody answers", async () => {

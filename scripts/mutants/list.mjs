@@ -91,6 +91,13 @@ export const mutants = [
     tests: ["test/audit/permissions.test.ts"],
   },
   {
+    name: "a broken-up try's number is left without an entry",
+    file: "src/audit/audited-call.ts",
+    find: "if (result.staged.length === 0 && template.isUsed)",
+    replace: "if (result.staged.length > 9_999 && template.isUsed)",
+    tests: ["test/audit/background.test.ts"],
+  },
+  {
     name: "nothing is ever folded",
     file: "src/audit/fold.ts",
     find: "if (window.taken < perWindow) {",

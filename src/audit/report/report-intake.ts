@@ -66,9 +66,8 @@ export class ReportIntake {
     const call = checkedCall(input);
     const judged = judgeEntries(input.entries, this.#resources, call.sessionId, Date.now());
     const { accepted, repeated, conflicts, written } = await this.#write(context, call, judged);
-    context.afterCommit(async () => {
+    context.afterCommit(() => {
       this.ground.observer.written(written);
-      if (conflicts.length > 0) await this.#enterConflicts(context, call, conflicts);
     });
     return { sessionId: call.sessionId, accepted, repeated, refused: refusals(judged, conflicts) };
   }
@@ -80,6 +79,8 @@ export class ReportIntake {
     const contents = judged.entries.map(({ content }) => content);
     const begun = await beginReport(client, call, reporter, contents);
     if (!begun.isOwn) throw await this.#refuse(context, call);
+    const { repeated, conflicts } = settled(judged, begun);
+    if (conflicts.length > 0) await this.#enterConflicts(context, call, conflicts);
     const since = performance.now();
     const opening = begun.isOpened ? [openedOrClosed("START", context, call.sessionId, call.source)] : [];
     if (opening.length > 0) await insertEntries(client, opening);
@@ -88,7 +89,6 @@ export class ReportIntake {
       .map((content) => entryOf(context, reporter, call, content));
     await insertMany(client, entries);
     this.ground.observer.wrote((performance.now() - since) / 1000);
-    const { repeated, conflicts } = settled(judged, begun);
     const closing = await this.#noteBrought(client, context, call, contents, repeated);
     return { accepted: entries.length, repeated, conflicts, written: [...opening, ...entries, ...closing] };
   }
@@ -118,6 +118,10 @@ export class ReportIntake {
     return error;
   }
 
+  /**
+   * Before anything of the call is committed, on a connection of its own: no crash comes in between, and the number that it
+   * takes has its entry whatever becomes of the call. A call that comes to nothing is sent again, and leaves another.
+   */
   async #enterConflicts(context: MutationContext, { sessionId }: ReportCall, conflicts: readonly JudgedEntry[]) {
     const ranges = rangesOf(conflicts.map(({ content }) => content.sequenceNumber));
     const value = JSON.stringify(ranges.map(([first, last]) => [String(first), String(last)]));

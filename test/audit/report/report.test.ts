@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { useClient } from "../../support/client.js";
+import { holdTransaction, useClient } from "../../support/client.js";
 import { changesOf, readLog, type ReadEntry } from "../../support/log.js";
 import { newSessionId, report, reported, sendReport, source } from "../../support/report.js";
+import { until } from "../../support/until.js";
 
 const client = useClient();
 let token: string;
@@ -209,6 +210,21 @@ describe("a report that comes twice", () => {
         ],
       },
     ]);
+  });
+
+  it("with another content has its entry before anything of the call is committed", async () => {
+    const sessionId = newSessionId();
+    await send({ sessionId, entries: [reported(0)] });
+    // The call can't note what it brought, and so not end.
+    const holder = await holdTransaction(client.database);
+    await holder.sql("lock table audit.session in share mode");
+    const call = send({ sessionId, entries: [reported(0, { outcome: "DENIED" }), reported(1)] });
+    const told = () => readLog(client.server, { resourceId: [sessionId], outcome: ["FAILURE"] });
+    await until(async () => (await told()).length === 1, { what: "the conflict has its entry" });
+    expect(numbersOf(await reportedOf(sessionId))).toEqual(["0"]);
+    await holder.rollback();
+    expect(await call).toMatchObject({ accepted: 1, refused: [{ index: 0, code: "CONFLICT" }] });
+    expect((await told()).length).toBe(1);
   });
 
   it("in one call too is held against what the log has, not against the call's first", async () => {

@@ -148,7 +148,7 @@ const closeSessions = `
     returning session.id
   $$`;
 
-const derive = `
+export const derive = `
   -- The numbers that have entries, from all the entries again, whatever was counted before. The row is locked first, by a
   -- statement of its own: only the next sees the entries of who held it.
   create function audit_guard.derive_session(of_session uuid) returns int8multirange

@@ -204,7 +204,7 @@ const beginReport = `
   $$`;
 
 // Reasons beyond the forty-ninth become one, so that a process that makes them up fills no row.
-const endReport = `
+export const endReport = `
   create function audit_guard.merged_drops(before jsonb, added jsonb) returns jsonb
   language sql immutable set search_path = pg_catalog, pg_temp
   as $$

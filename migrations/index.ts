@@ -14,6 +14,7 @@ import { LostCommits1795219212000 } from "./1795219212000-lost-commits.js";
 import { Declarations1795219213000 } from "./1795219213000-declarations.js";
 import { Session1795219214000 } from "./1795219214000-session.js";
 import { Reports1795219215000 } from "./1795219215000-reports.js";
+import { CountedNumbers1795219216000 } from "./1795219216000-counted-numbers.js";
 
 /** Every migration, in the order in which it runs. */
 export const migrations = [
@@ -33,4 +34,5 @@ export const migrations = [
   Declarations1795219213000,
   Session1795219214000,
   Reports1795219215000,
+  CountedNumbers1795219216000,
 ];

@@ -222,6 +222,20 @@ export const mutants = [
     tests: ["test/audit/report/report.test.ts"],
   },
   {
+    name: "a number that comes again counts again where only counts are kept",
+    file: "src/audit/report/report-intake.ts",
+    find: "fresh: numbersOf(fresh)",
+    replace: "fresh: numbersOf(contents)",
+    tests: ["test/audit/report/counted-numbers.test.ts"],
+  },
+  {
+    name: "a number that was dropped and comes late hides another",
+    file: "migrations/1795219216000-counted-numbers.ts",
+    find: "greatest(dropped_below - late, 0)",
+    replace: "dropped_below",
+    tests: ["test/audit/report/counted-numbers.test.ts"],
+  },
+  {
     name: "a reported URL keeps its query",
     file: "src/http-requests/web-address.ts",
     find: "${url.host}${url.pathname}`",

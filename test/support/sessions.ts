@@ -22,6 +22,7 @@ export interface ReadSession {
   readonly state: string;
   readonly expected: string;
   readonly received: string;
+  readonly countedTo: string;
   readonly missing: ReadNumbers;
   readonly lost: ReadNumbers;
   readonly inFlight: ReadNumbers;
@@ -32,7 +33,7 @@ export interface ReadSession {
 
 const numbers = "{ count ranges { first last } isCapped }";
 const wholeSession = `id kind program version host tenantId reporter openedAt lastHeardAt closedAt state expected received
-  missing ${numbers} lost ${numbers} inFlight ${numbers} cutOff ${numbers} duplicates
+  countedTo missing ${numbers} lost ${numbers} inFlight ${numbers} cutOff ${numbers} duplicates
   dropped { reason count ranges { first last } isCapped }`;
 
 const query = `query ($filter: AuditSessionFilter) {

@@ -16,7 +16,7 @@ import { insertEntries } from "../write-apart.js";
 import type { ReportedContent } from "./judge-entry.js";
 import { judgeEntries, type JudgedEntries, type JudgedEntry } from "./judge-entries.js";
 import { checkedCall, type ReportCall } from "./report-call.js";
-import { beginReport, endReport, type BegunReport, type Reporter } from "./report-statements.js";
+import { beginReport, endReport, type BegunReport, type ReportBrought, type Reporter } from "./report-statements.js";
 import { rangesOf } from "./sequence-numbers.js";
 import type { RefusedEntry, ReportAuditEntriesInput, ReportedEntries } from "./types.js";
 
@@ -44,11 +44,6 @@ interface Settled {
   readonly conflicts: readonly JudgedEntry[];
 }
 
-/** A session's row holds its numbers as ranges: who reports every second number only would make it endless. */
-const MOST_RANGES = 100_000;
-/** Of numbers that come and such that won't, in turn, nothing is missing; but its row has to end somewhere. */
-const MOST_HELD = 4 * MOST_RANGES;
-
 /** Takes what other processes report into the log: each entry is judged alone, and stands there once. */
 export class ReportIntake {
   readonly #resources: ReadonlyMap<string, ReportedResource>;
@@ -60,7 +55,7 @@ export class ReportIntake {
   /**
    * Writes them in the mutation's own transaction: what is answered as accepted is committed with it.
    *
-   * @throws AuditError BAD_USER_INPUT, FORBIDDEN where the session is someone else's, LIMIT_EXCEEDED: nothing was taken
+   * @throws AuditError BAD_USER_INPUT, FORBIDDEN where the session is someone else's: nothing was taken
    */
   async take(context: MutationContext, input: ReportAuditEntriesInput): Promise<ReportedEntries> {
     const call = checkedCall(input);
@@ -84,12 +79,13 @@ export class ReportIntake {
     const since = performance.now();
     const opening = begun.isOpened ? [openedOrClosed("START", context, call.sessionId, call.source)] : [];
     if (opening.length > 0) await insertEntries(client, opening);
-    const entries = contents
-      .filter(({ sequenceNumber: number }) => !begun.repeated.has(number) && !begun.conflicting.has(number))
-      .map((content) => entryOf(context, reporter, call, content));
+    const fresh = contents.filter(({ sequenceNumber: it }) => !begun.repeated.has(it) && !begun.conflicting.has(it));
+    const entries = fresh.map((content) => entryOf(context, reporter, call, content));
     await insertMany(client, entries);
     this.ground.observer.wrote((performance.now() - since) / 1000);
-    const closing = await this.#noteBrought(client, context, call, contents, repeated);
+    const taken = takenOf(call, numbersOf(contents));
+    const brought = { fresh: numbersOf(fresh), repeats: repeated, taken };
+    const closing = await this.#noteBrought(client, context, call, brought);
     return { accepted: entries.length, repeated, conflicts, written: [...opening, ...entries, ...closing] };
   }
 
@@ -98,12 +94,9 @@ export class ReportIntake {
     client: PoolClient,
     context: MutationContext,
     call: ReportCall,
-    contents: readonly ReportedContent[],
-    repeats: number,
+    brought: ReportBrought,
   ): Promise<StatedEntry[]> {
-    const numbers = contents.map(({ sequenceNumber }) => sequenceNumber);
-    const end = await endReport(client, call, { numbers, repeats, taken: takenOf(call, numbers) });
-    if (end.ranges > MOST_RANGES || end.held > MOST_HELD) throw new AuditError("LIMIT_EXCEEDED", tooManyRanges);
+    const end = await endReport(client, call, brought);
     if (!end.isClosed) return [];
     const closing = openedOrClosed("STOP", context, call.sessionId, end.source, end.taken);
     await insertEntries(client, [closing]);
@@ -158,14 +151,15 @@ export class ReportIntake {
   }
 }
 
-const tooManyRanges = "The session's numbers have too many gaps between them: go on in another session.";
-
 /** Whom the wrapper has let through has a token of the role, and a tenant. */
 function reporterOf({ caller }: MutationContext): Reporter {
   const { tenantId, subject } = caller;
   if (tenantId === null || subject === null) throw new AuditError("FORBIDDEN", "The token names no tenant.");
   return { tenantId, subject };
 }
+
+const numbersOf = (contents: readonly ReportedContent[]): bigint[] =>
+  contents.map(({ sequenceNumber }) => sequenceNumber);
 
 /** As many as were said to be taken, or are seen to be. */
 const takenOf = ({ taken }: ReportCall, numbers: readonly bigint[]): bigint =>

@@ -65,8 +65,8 @@ export async function beginReport(
 
 /** What a call brought, as its session's row keeps it. */
 export interface ReportBrought {
-  /** Of all its entries that stand in the log. */
-  readonly numbers: Iterable<bigint>;
+  /** Of its entries that are in the log now, and weren't before: each number once in all calls. */
+  readonly fresh: Iterable<bigint>;
   readonly repeats: number;
   readonly taken: bigint;
 }
@@ -77,10 +77,6 @@ export interface EndedReport {
   readonly isClosed: boolean;
   /** How many numbers it has taken, as a decimal. */
   readonly taken: string;
-  /** How many ranges those numbers make that came or won't come: one where none is missing. */
-  readonly ranges: number;
-  /** How many ranges its row holds. */
-  readonly held: number;
   /** Which program opened it, whatever later calls say. */
   readonly source: ProgramFacts;
 }
@@ -88,25 +84,22 @@ export interface EndedReport {
 interface EndedRow extends ProgramFacts {
   readonly closed: boolean;
   readonly taken: string;
-  readonly known: string;
-  readonly held: string;
 }
 
 /** Notes what a call brought in the client's transaction. */
 export async function endReport(
   client: ClientBase,
   { sessionId, dropped, isLast }: ReportCall,
-  { numbers, repeats, taken }: ReportBrought,
+  { fresh, repeats, taken }: ReportBrought,
 ): Promise<EndedReport> {
   const { rows } = await client.query<EndedRow>({
     name: "audit:end-report",
     text: `
-      select is_closed as closed, taken_count as taken, known_count as known, held_count as held,
-        of_program as program, of_version as version, of_host as host
+      select is_closed as closed, taken_count as taken, of_program as program, of_version as version, of_host as host
       from audit_guard.end_report($1, $2::int8multirange, $3, $4, $5::jsonb, $6)`,
     values: [
       sessionId,
-      multirangeText(rangesOf(numbers)),
+      multirangeText(rangesOf(fresh)),
       String(repeats),
       String(taken),
       JSON.stringify(dropped),
@@ -115,9 +108,6 @@ export async function endReport(
   });
   const [row] = rows;
   if (!row) throw new Error("end_report answered nothing.");
-  const { closed, taken: total, known, held, program, version, host } = row;
-  return {
-    ...{ isClosed: closed, taken: total, ranges: Number(known), held: Number(held) },
-    source: { program, version, host },
-  };
+  const { closed, taken: total, program, version, host } = row;
+  return { isClosed: closed, taken: total, source: { program, version, host } };
 }

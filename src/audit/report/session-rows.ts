@@ -49,6 +49,7 @@ interface SessionRow {
   readonly state: string;
   readonly expected: string;
   readonly received: string;
+  readonly counted_to: string;
   readonly duplicates: string;
   readonly missing: NumbersJson;
   readonly lost: NumbersJson;
@@ -60,13 +61,14 @@ interface SessionRow {
 /** More ranges of one session's numbers aren't shown. */
 const MAX_RANGES = 1_000;
 
-// The sums are numeric: they pass 64 bits where every number is missing.
-const numbersIn = (multirange: string, more = "") => `(
+// The sums are numeric: they pass 64 bits where every number is missing. Of numbers that are only counted there are no
+// ranges to show.
+const numbersIn = (multirange: string, counted: string, more = "") => `(
   select json_build_object(
-    'count', coalesce(sum(upper(u.r)::numeric - lower(u.r)), 0)::text,
+    'count', (coalesce(sum(upper(u.r)::numeric - lower(u.r)), 0) + ${counted})::text,
     'ranges', coalesce(json_agg(json_build_array(lower(u.r)::text, (upper(u.r) - 1)::text) order by u.place)
       filter (where u.place <= ${MAX_RANGES}), '[]'),
-    'isCapped', count(*) > ${MAX_RANGES}${more})
+    'isCapped', count(*) > ${MAX_RANGES} or ${counted} > 0${more})
   from unnest(${multirange}) with ordinality as u (r, place))`;
 
 /** Of whom nothing was heard for a minute, and nothing closed it, it isn't there any more. */
@@ -75,10 +77,13 @@ const state = `case when s.closed_at is not null then 'CLOSED'
 
 const below = (number: string) => `int8multirange(int8range(0, ${number}))`;
 
+// Only counts are kept of a reporter's numbers below counted_to: those that came, those that were dropped, and the rest. Of
+// the API's own there are none.
+//
 // A reporter says of none of its numbers that it is settled: what hasn't come may yet come, also from the spool of one that
 // is gone, until it says that it has ended.
 const numbers = `
-  select s.*, n.state, d.numbers as dropped_numbers, e.expected, m.missing,
+  select s.*, n.state, e.expected, m.missing, m.missing_below,
     case when s.kind = 'API' then m.missing * ${below("s.settled")}
       when n.state = 'CLOSED' then m.missing else '{}' end as lost_numbers,
     case when s.kind = 'API' then m.missing - ${below("s.settled")}
@@ -89,18 +94,26 @@ const numbers = `
       select coalesce(range_agg((it ->> 'ranges')::int8multirange), '{}') as numbers
       from jsonb_array_elements(s.dropped) it) d
     cross join lateral (
-      select greatest(s.taken, upper(s.received), upper(d.numbers)) as expected) e
-    cross join lateral (select ${below("e.expected")} - s.received - d.numbers as missing) m`;
+      select greatest(s.taken, s.counted_to, upper(s.received), upper(d.numbers)) as expected) e
+    cross join lateral (
+      select int8multirange(int8range(s.counted_to, e.expected)) - s.received - d.numbers as missing,
+        greatest(s.counted_to - s.received_below - s.dropped_below, 0) as missing_below) m`;
+
+const missingBelow = (condition: string) => `case when ${condition} then s.missing_below else 0 end`;
 
 const columns = `
   s.id, s.tenant_id, s.kind, s.program, s.version, s.host, s.reporter, s.opened_at::text, s.last_heard_at::text,
-  s.closed_at::text, s.state, s.expected::text, s.duplicates::text,
-  (select coalesce(sum(upper(r)::numeric - lower(r)), 0)::text from unnest(s.received) r) as received,
-  ${numbersIn("s.missing")} as missing,
-  ${numbersIn("s.lost_numbers")} as lost,
-  ${numbersIn("case when s.state = 'OPEN' then s.unsettled else '{}' end")} as in_flight,
-  ${numbersIn("case when s.state = 'OPEN' then '{}' else s.unsettled end")} as cut_off,
-  (select coalesce(json_agg(${numbersIn("(it ->> 'ranges')::int8multirange", ", 'reason', it ->> 'reason'")} order by place), '[]')
+  s.closed_at::text, s.state, s.expected::text, s.counted_to::text, s.duplicates::text,
+  (select (coalesce(sum(upper(r)::numeric - lower(r)), 0) + s.received_below)::text from unnest(s.received) r) as received,
+  ${numbersIn("s.missing", "s.missing_below")} as missing,
+  ${numbersIn("s.lost_numbers", missingBelow("s.state = 'CLOSED'"))} as lost,
+  ${numbersIn("case when s.state = 'OPEN' then s.unsettled else '{}' end", missingBelow("s.state = 'OPEN'"))} as in_flight,
+  ${numbersIn("case when s.state = 'OPEN' then '{}' else s.unsettled end", missingBelow("s.state = 'SILENT'"))} as cut_off,
+  (select coalesce(json_agg(${numbersIn(
+    "(it ->> 'ranges')::int8multirange",
+    "coalesce((it ->> 'below')::bigint, 0)",
+    ", 'reason', it ->> 'reason'",
+  )} order by place), '[]')
     from jsonb_array_elements(s.dropped) with ordinality as d (it, place)) as dropped`;
 
 function statementOf(scope: ReaderScope, filter: CheckedSessionFilter, after: Place | null, limit: number): Statement {
@@ -146,6 +159,7 @@ function toSession(row: SessionRow): AuditSession {
     state: row.state,
     expected: row.expected,
     received: row.received,
+    countedTo: row.counted_to,
     missing: toNumbers(row.missing),
     lost: toNumbers(row.lost),
     inFlight: toNumbers(row.in_flight),

@@ -29,10 +29,12 @@ export class AuditSequenceNumbers {
   @Field(() => BigIntScalar, { description: "How many they are, whatever is shown of them." })
   count!: string;
 
-  @Field(() => [AuditSequenceRange], { description: "The lowest of them, a thousand ranges at most." })
+  @Field(() => [AuditSequenceRange], {
+    description: "The lowest of them from the session's `countedTo` on, a thousand ranges at most.",
+  })
   ranges!: readonly AuditSequenceRange[];
 
-  @Field(() => Boolean, { description: "Whether there are more ranges than are shown." })
+  @Field(() => Boolean, { description: "Whether there are more than the ranges show, below or above them." })
   isCapped!: boolean;
 }
 
@@ -91,6 +93,12 @@ export class AuditSession {
 
   @Field(() => BigIntScalar, { description: "How many of them have an entry, or are named by a summary." })
   received!: string;
+
+  @Field(() => BigIntScalar, {
+    description:
+      "Of the numbers below, only counts are kept: so many ranges did a reporter's numbers make. 0 where all are kept one by one.",
+  })
+  countedTo!: string;
 
   @Extensions({ complexity: costOfRanges })
   @Field(() => AuditSequenceNumbers, {

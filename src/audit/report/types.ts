@@ -44,7 +44,7 @@ export class DroppedEntriesInput {
 
   @Field(() => [[BigIntScalar]], {
     description:
-      "Ranges of their sequence numbers, [first, last], both included, at most 1,000 a call. Said twice, they count once.",
+      "Ranges of their sequence numbers, [first, last], both included, at most 1,000 a call. Said twice, they count once; below the session's `countedTo`, where it can't be told, not at all.",
   })
   sequenceNumbers!: bigint[][];
 }

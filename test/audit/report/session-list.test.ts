@@ -110,6 +110,40 @@ describe("what is missing of a session", () => {
     });
   });
 
+  test("counts with the numbers of which only counts are kept, whose ranges aren't shown", async () => {
+    const reporter = {
+      ...{
+        kind: "REPORTER",
+        reporter: "gate",
+        taken: "9223372036854775807",
+        received: "{[9223372036854775800,9223372036854775805)}",
+      },
+      ...{ counted_to: "9223372036854775800", received_below: "9223372036854770000", dropped_below: 30 },
+      dropped: JSON.stringify([
+        { reason: "queue full", ranges: "{[9223372036854775805,9223372036854775806)}", count: 32, below: 31 },
+      ]),
+    };
+    const missing = {
+      count: "5771",
+      ranges: [{ first: "9223372036854775806", last: "9223372036854775806" }],
+      isCapped: true,
+    };
+    const none = { count: "0", ranges: [], isCapped: false };
+    for (const [columns, parts] of [
+      [{}, { state: "OPEN", lost: none, inFlight: missing, cutOff: none }],
+      [{ last_heard_at: longAgo }, { state: "SILENT", lost: none, inFlight: none, cutOff: missing }],
+      [{ closed_at: longAgo }, { state: "CLOSED", lost: missing, inFlight: none, cutOff: none }],
+    ] as const) {
+      const id = await insert({ ...reporter, ...columns });
+      const [session] = await nodes({ filter: { sessionId: [id] } });
+      expect(session).toMatchObject({
+        ...{ expected: "9223372036854775807", received: "9223372036854770005", countedTo: "9223372036854775800" },
+        ...{ missing, ...parts },
+        dropped: [{ reason: "queue full", count: "32", isCapped: true }],
+      });
+    }
+  });
+
   test("is known to the last of 64 bits, also beyond what the process said that it took", async () => {
     const id = await insert({
       taken: 1,

@@ -19,7 +19,7 @@ export interface SessionAccount {
   readonly dropped: readonly { readonly reason: string; readonly count: string }[];
 }
 
-/** Holds every session's row against its entries, number by number. */
+/** Holds every session's row against its entries, number by number; where it keeps only counts, against their count. */
 export function accounts(adminUrl: string): Promise<SessionAccount[]> {
   return rowsOf<SessionAccount>(
     adminUrl,
@@ -29,17 +29,19 @@ export function accounts(adminUrl: string): Promise<SessionAccount[]> {
        from audit.entry where reported_by is not null and sequence_number is not null group by session_id
      ), told as (
        select s.*, coalesce(entries, 0) as entries, coalesce(numbers, 0) as numbers,
-         coalesce(e.ranges, '{}') as ranges,
+         coalesce(e.ranges, '{}') - int8multirange(int8range(0, counted_to)) as ranges,
+         (select coalesce(sum(upper(part) - lower(part)), 0)
+            from unnest(e.ranges * int8multirange(int8range(0, counted_to))) part) as entered_below,
          coalesce((select range_agg(part) from jsonb_array_elements(s.dropped) d,
            unnest((d ->> 'ranges')::int8multirange) part), '{}') as gone
        from audit.session s left join entered e using (id) where kind = 'REPORTER'
      )
      select id, program, closed_at is not null as "isClosed", taken::text, entries::text,
        (entries - numbers)::text as twice,
-       (select coalesce(sum(upper(part) - lower(part)), 0)::text
-          from unnest(int8multirange(int8range(0, taken)) - ranges - gone) part) as unaccounted,
+       (select (coalesce(sum(upper(part) - lower(part)), 0) + counted_to - received_below - dropped_below)::text
+          from unnest(int8multirange(int8range(counted_to, taken)) - ranges - gone) part) as unaccounted,
        (select coalesce(sum(upper(part) - lower(part)), 0)::text from unnest(ranges * gone) part) as contradicted,
-       (select coalesce(sum(upper(part) - lower(part)), 0)::text
+       (select (coalesce(sum(upper(part) - lower(part)), 0) + abs(received_below - entered_below))::text
           from unnest((received - ranges) + (ranges - received)) part) as miscounted,
        (select coalesce(jsonb_agg(jsonb_build_object('reason', d ->> 'reason', 'count', d ->> 'count')), '[]')
           from jsonb_array_elements(dropped) d) as dropped

@@ -34,7 +34,9 @@ export class Connection {
     readonly timeout: number,
   ) {
     const isTls = "url" in target && target.url.protocol === "https:";
-    this.#agent = new (isTls ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: 1 });
+    // Nobody else is to get token and entries, also where NODE_TLS_REJECT_UNAUTHORIZED lets the process trust anybody.
+    const options = { keepAlive: true, maxSockets: 1, rejectUnauthorized: true };
+    this.#agent = new (isTls ? HttpsAgent : HttpAgent)(options);
     const where = placeOf(target);
     this.#request = (options) => (isTls ? requestHttps : requestHttp)({ ...where, ...options, agent: this.#agent });
   }

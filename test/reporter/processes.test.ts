@@ -1,5 +1,3 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,33 +5,23 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createReporter, ReporterSpoolError, type ReporterOptions } from "../../src/reporter/index.js";
 import { missingOf, startReportApi, type ReportApi } from "../support/report-api.js";
 import type { ReportingTask } from "../support/reporting-process.js";
+import { startReporting, type ReportingChild } from "../support/start-reporting.js";
 import { until } from "../support/until.js";
-
-interface Child {
-  readonly process: ChildProcess;
-  /** The numbers that it has said to have taken. */
-  readonly numbers: string[];
-  /** What else it said. */
-  readonly said: string[];
-  stderr: string;
-  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
-}
 
 let api: ReportApi;
 let folder: string;
-let children: ChildProcess[];
+let children: ReportingChild[];
 beforeEach(async () => {
   api = await startReportApi();
   folder = mkdtempSync(join(tmpdir(), "auditql-reporter-"));
   children = [];
 });
 afterEach(async () => {
-  for (const child of children) child.kill("SIGKILL");
+  for (const child of children) child.process.kill("SIGKILL");
   await api.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
-const program = join("dist", "test", "support", "reporting-process.js");
 const options = (more: Partial<ReporterOptions> = {}): ReporterOptions => ({
   url: api.url,
   source: { program: "gateway", version: "1" },
@@ -43,19 +31,10 @@ const options = (more: Partial<ReporterOptions> = {}): ReporterOptions => ({
 const spooled = (more: Partial<ReporterOptions> = {}): ReporterOptions =>
   options({ spool: { folder: join(folder, "spool") }, ...more });
 
-function start(task: ReportingTask): Child {
-  const child = spawn(process.execPath, [program, JSON.stringify(task)], { stdio: ["ignore", "pipe", "pipe"] });
+function start(task: ReportingTask): ReportingChild {
+  const child = startReporting(task);
   children.push(child);
-  const ended = once(child, "close").then(([code, signal]) => ({ code, signal }));
-  const told: Child = { process: child, numbers: [], said: [], stderr: "", ended };
-  let rest = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) (/^\d+$/.test(line) ? told.numbers : told.said).push(line);
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (told.stderr += text));
-  return told;
+  return child;
 }
 
 const range = (count: number): string[] => Array.from({ length: count }, (_, at) => String(at));

@@ -7,14 +7,22 @@ export interface ReportingTask {
   readonly count?: number;
   /** In milliseconds, between bursts of twenty. */
   readonly every?: number;
-  /** What it does behind the last: nothing more, `process.exit`, throw, wait for a signal, or look after SIGTERM itself. */
-  readonly then?: "end" | "exit" | "throw" | "wait" | "listen";
+  /**
+   * What it does behind the last: nothing more, `process.exit`, throw, wait for a signal, look after SIGTERM itself, or give
+   * up once a call has come to nothing, and say what became of its entries.
+   */
+  readonly then?: "end" | "exit" | "throw" | "wait" | "listen" | "give-up";
 }
 
 const { options, count = Infinity, every = 1, then = "end" } = JSON.parse(process.argv[2] ?? "") as ReportingTask;
+let hasFailed: () => void = () => undefined;
+const failed = new Promise<void>((resolve) => (hasFailed = resolve));
 const reporter = await createReporter({
   ...options,
-  onNotice: ({ kind, message }) => process.stderr.write(`${kind}: ${message}\n`),
+  onNotice: ({ kind, message }) => {
+    process.stderr.write(`${kind}: ${message}\n`);
+    if (kind === "delayed") hasFailed();
+  },
 });
 
 function reportOne(place: number, sequenceNumber?: string): void {
@@ -60,5 +68,11 @@ switch (then) {
     });
     setInterval(() => undefined, 1_000);
     break;
+  case "give-up": {
+    await failed;
+    const { lastFailure } = reporter.stats();
+    process.stdout.write(`${JSON.stringify({ lastFailure, ...(await reporter.close({ deadline: 0 })) })}\n`);
+    break;
+  }
   case "end":
 }

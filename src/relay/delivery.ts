@@ -1,5 +1,6 @@
 import { backoff, pause } from "./backoff.js";
 import { isNumber, member, type Batch, type DroppedNumbers } from "./batch.js";
+import { failingStill, type Failing } from "./failing.js";
 import type { RelayLog } from "./log.js";
 import type { RelayMetrics } from "./metrics.js";
 import type { OwnSession } from "./own-session.js";
@@ -37,13 +38,13 @@ const saysMore = ({ dropped, taken, close }: Batch): boolean => dropped.length >
  * may be over later is tried again, for as long as it takes.
  */
 export class Delivery {
-  #failingSince: number | null = null;
+  #failing: Failing | null = null;
 
   constructor(private readonly parts: DeliveryParts) {}
 
-  /** Since when no call has been answered, in milliseconds since 1970; null where the last one was. */
-  get failingSince(): number | null {
-    return this.#failingSince;
+  /** Null where the last call was answered. */
+  get failing(): Failing | null {
+    return this.#failing;
   }
 
   /**
@@ -170,8 +171,8 @@ export class Delivery {
       this.#requireRunning();
       const answer = await this.parts.upstream.report(batch);
       if (answer.kind !== "failed") {
-        if (this.#failingSince !== null) this.parts.log.info("the API answers again");
-        this.#failingSince = null;
+        if (this.#failing) this.parts.log.info("the API answers again");
+        this.#failing = null;
         return answer;
       }
       this.#requireRunning();
@@ -187,9 +188,8 @@ export class Delivery {
   }
 
   #noteFailure(reason: string): void {
-    if (this.#failingSince !== null) return;
-    this.#failingSince = Date.now();
-    this.parts.log.warn({ reason }, "the API takes nothing: kept, and sent again");
+    if (!this.#failing) this.parts.log.warn({ reason }, "the API takes nothing: kept, and sent again");
+    this.#failing = failingStill(this.#failing, reason);
   }
 
   async #wait(failures: number): Promise<void> {

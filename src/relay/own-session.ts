@@ -1,6 +1,7 @@
 import type { Batch, DroppedNumbers, Source } from "./batch.js";
 import { uuidV7 } from "../reporter/uuid-v7.js";
 import { backoff, pause } from "./backoff.js";
+import { failingStill, type Failing } from "./failing.js";
 import type { RelayLog } from "./log.js";
 import type { RelayMetrics } from "./metrics.js";
 import type { Upstream, UpstreamAnswer } from "./upstream.js";
@@ -28,7 +29,7 @@ export class OwnSession {
   /** How many of them the call under way says. */
   #beingTold = 0;
   #telling: Promise<UpstreamAnswer> | null = null;
-  #failingSince: number | null = null;
+  #failing: Failing | null = null;
   #wake: () => void = () => undefined;
 
   constructor(
@@ -38,9 +39,9 @@ export class OwnSession {
     private readonly log: RelayLog,
   ) {}
 
-  /** Since when it couldn't be told, in milliseconds since 1970; null where the last call was taken. */
-  get failingSince(): number | null {
-    return this.#failingSince;
+  /** Null where the last call was taken. */
+  get failing(): Failing | null {
+    return this.#failing;
   }
 
   /** Takes numbers for what is dropped; it is told soon. */
@@ -72,7 +73,7 @@ export class OwnSession {
     for (let failures = 0; !signal.aborted;) {
       const answer = await this.tell();
       failures = answer.kind === "judged" ? 0 : failures + 1;
-      this.#failingSince = failures === 0 ? null : (this.#failingSince ?? Date.now());
+      this.#failing = answer.kind === "judged" ? null : failingStill(this.#failing, reasonOf(answer));
       if (answer.kind === "refused" && failures === 1)
         this.log.error({ code: answer.code }, "the API refuses the relay's own session");
       if (failures > 0) await pause(backoff(failures), signal);
@@ -110,6 +111,9 @@ export class OwnSession {
     return pause(HEARTBEAT_MILLISECONDS, AbortSignal.any([signal, soon.signal]));
   }
 }
+
+const reasonOf = (answer: Exclude<UpstreamAnswer, { readonly kind: "judged" }>): string =>
+  answer.kind === "failed" ? answer.reason : answer.code;
 
 function droppedByReason(drops: readonly Drop[]): DroppedNumbers[] {
   const ranges = new Map<string, (readonly [string, string])[]>();

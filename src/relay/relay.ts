@@ -6,6 +6,7 @@ import { listenOnUnixSocket, type UnixSocket } from "../unix-socket.js";
 import type { Batch, Source } from "./batch.js";
 import { RefusedRequest } from "./body.js";
 import { Delivery } from "./delivery.js";
+import type { Failing } from "./failing.js";
 import { createIntake } from "./intake.js";
 import type { RelayLog } from "./log.js";
 import { RelayMetrics } from "./metrics.js";
@@ -140,14 +141,14 @@ class RunningRelay implements Relay {
     const begun = performance.now();
     const isEmptied = emptied.then(() => true);
     for (;;) {
-      const time = this.#failingSince() === null ? FLUSH_MILLISECONDS : VAIN_FLUSH_MILLISECONDS;
+      const time = this.#failing() === null ? FLUSH_MILLISECONDS : VAIN_FLUSH_MILLISECONDS;
       const left = begun + time - performance.now();
       if (left <= 0 || (await within(Math.min(left, LOOK_MILLISECONDS), isEmptied))) return;
     }
   }
 
-  #failingSince(): number | null {
-    return this.#delivery?.failingSince ?? this.#own.failingSince;
+  #failing(): Failing | null {
+    return this.#delivery?.failing ?? this.#own.failing;
   }
 
   async #openOutbox(): Promise<Outbox> {
@@ -191,9 +192,10 @@ class RunningRelay implements Relay {
   }
 
   #health(): RelayHealth {
-    const since = this.#failingSince();
-    if (since === null) return { status: "ok", detail: null };
-    return { status: "degraded", detail: `The API has taken nothing since ${new Date(since).toISOString()}.` };
+    const failing = this.#failing();
+    if (failing === null) return { status: "ok", detail: null };
+    const since = new Date(failing.since).toISOString();
+    return { status: "degraded", detail: `The API has taken nothing since ${since}: ${failing.reason}.` };
   }
 }
 

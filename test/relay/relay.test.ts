@@ -263,7 +263,8 @@ describe("the relay", () => {
   it("sends again what is answered with garbage, UNAVAILABLE, or not for each entry", async () => {
     const answers: unknown[] = [
       refusal("UNAVAILABLE"),
-      refusal("INTERNAL"),
+      // A code that this relay has never heard of.
+      refusal("HTTP2_ONLY"),
       { data: { reportAuditEntries: { accepted: 1, repeated: 0, refused: [] } } },
       { data: null },
     ];
@@ -276,6 +277,8 @@ describe("the relay", () => {
     expect(
       receiver.calls.filter(({ input }) => input.sessionId === sessionId).map(({ input }) => input.source),
     ).toEqual(Array(5).fill(source));
+    for (const reason of ["UNAVAILABLE", "HTTP2_ONLY", "UNACCOUNTED", "HTTP_200"])
+      expect(await relay.metric(`audit_relay_upstream_failures_total{reason="${reason}"}`), reason).toBe(1);
   });
 
   it("sends fewer entries a call where the API hasn't the time for many", async () => {

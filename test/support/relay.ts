@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,10 +44,11 @@ export interface RunningCommand {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
-/** Runs `auditctl` with these arguments, by its real command. */
-export function auditctl(args: readonly string[]): RunningCommand {
+/** Runs `auditctl` with these arguments, by its real command. @param env what it gets beside this process's own */
+export function auditctl(args: readonly string[], env: NodeJS.ProcessEnv = {}): RunningCommand {
   const child = spawn(process.execPath, [join("dist", "src", "cli", "auditctl.js"), ...args], {
     cwd: root,
+    env: { ...process.env, ...env },
     stdio: "pipe",
   });
   const said = { stdout: "", stderr: "" };
@@ -83,9 +85,10 @@ export async function startRelay(
   place: RelayPlace,
   url: string,
   more: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
 ): Promise<RunningCommand> {
   const paths = ["--socket", place.socket, "--to", url, "--token-file", place.tokenFile, "--spool", place.spool];
-  const relay = auditctl(["relay", ...paths, "--metrics-port", "0", ...more]);
+  const relay = auditctl(["relay", ...paths, "--metrics-port", "0", ...more], env);
   let hasEnded = false;
   void relay.exited.then(() => (hasEnded = true));
   await until(() => hasEnded || /^metrics /m.test(relay.stdout()), { what: "the relay is ready", deadline: 10_000 });
@@ -120,6 +123,25 @@ export async function post(
   let text = "";
   for await (const part of response.setEncoding("utf8")) text += String(part);
   return { status: response.statusCode ?? 0, body: parse(text) };
+}
+
+/** A connection that says what it likes. */
+export interface Talk {
+  readonly socket: Socket;
+  readonly closed: Promise<unknown>;
+  /** What it was answered so far. */
+  readonly said: () => string;
+}
+
+/** Connects to a Unix socket; it may be closed again by the time this resolves. */
+export async function talkTo(socketPath: string): Promise<Talk> {
+  const socket = connect(socketPath);
+  let said = "";
+  socket.setEncoding("utf8").on("data", (text: string) => (said += text));
+  socket.on("error", () => undefined);
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  await once(socket, "connect");
+  return { socket, closed, said: () => said };
 }
 
 function parse(text: string): SocketAnswer["body"] {

@@ -21,7 +21,8 @@ const MOST_DISCARDED = 16 * 1024 * 1024;
 /**
  * Reads a body of at most 1 MiB and hands it to `use`; its octets count as held until that is done.
  *
- * What is too large is read to its end and thrown away, so that the sender gets to read the answer.
+ * What is too large, or finds no room, is read to its end and thrown away, so that the sender gets to read the answer. It
+ * holds nothing from then on: the room is for those that can still be taken.
  *
  * @throws RefusedRequest where it is too large, cut off, not JSON or there is no room for it
  */
@@ -30,15 +31,20 @@ export async function withBody(
   held: HeldBytes,
   use: (body: unknown, bytes: number) => Promise<void>,
 ): Promise<void> {
-  const parts: Buffer[] = [];
+  let parts: Buffer[] = [];
   let bytes = 0;
   let taken = 0;
   let refusal: RefusedRequest | null = null;
+  const letGo = (): void => {
+    held.giveBack(taken);
+    [parts, taken] = [[], 0];
+  };
   try {
     for await (const part of request as AsyncIterable<Buffer>) {
       bytes += part.length;
       if (bytes > limits.bodyBytes) refusal ??= tooLarge();
       else if (!refusal && !held.take(part.length)) refusal = noRoom();
+      if (refusal) letGo();
       if (bytes > limits.bodyBytes + MOST_DISCARDED) break;
       if (refusal) continue;
       taken += part.length;
@@ -47,7 +53,7 @@ export async function withBody(
     if (refusal) throw refusal;
     await use(parse(Buffer.concat(parts)), bytes);
   } finally {
-    held.giveBack(taken);
+    letGo();
   }
 }
 

@@ -27,6 +27,7 @@ const LARGEST_HEADERS = 16 * 1024;
 export function createIntake({ keep, metrics, log }: IntakeParts): Server {
   const peers = new Peers();
   const held = new HeldBytes();
+  metrics.held = () => held.bytes;
   const server = createServer({ ...deadlines, maxHeaderSize: LARGEST_HEADERS, requireHostHeader: false });
   server.maxConnections = limits.connections;
   server.timeout = IDLE_MILLISECONDS;

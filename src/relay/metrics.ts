@@ -77,6 +77,16 @@ export class RelayMetrics {
       this.spoolOldest.set(since === null ? 0 : Math.max(0, Date.now() - since) / 1_000);
     },
   });
+  /** Asked whenever somebody looks. */
+  held: () => number = () => 0;
+  readonly heldBytes = new Gauge({
+    name: "audit_relay_held_bytes",
+    help: "Octets of the bodies that are being read, or aren't on the disk yet.",
+    registers: this.#registers,
+    collect: () => {
+      this.heldBytes.set(this.held());
+    },
+  });
   readonly setAside = new Counter({
     name: "audit_relay_set_aside_total",
     help: "Entries that the API refused for good.",

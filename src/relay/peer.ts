@@ -24,11 +24,16 @@ export const limits = {
 export class Peer {
   #inFlight = 0;
   #allowance: number = limits.burst;
-  #refilled = performance.now();
+  #refilled: number;
+
+  /** @param now in milliseconds, never going back */
+  constructor(private readonly now: () => number = () => performance.now()) {
+    this.#refilled = now();
+  }
 
   /** Whether one more request is within the limits; where it is, `end` has to be called behind it. */
   begin(): boolean {
-    const now = performance.now();
+    const now = this.now();
     this.#allowance = Math.min(
       limits.burst,
       this.#allowance + ((now - this.#refilled) / 1_000) * limits.requestsPerSecond,
@@ -59,6 +64,10 @@ export class Peers {
 /** Counts what all bodies hold together. */
 export class HeldBytes {
   #held = 0;
+
+  get bytes(): number {
+    return this.#held;
+  }
 
   /** False where there is no room; nothing is counted then. */
   take(bytes: number): boolean {

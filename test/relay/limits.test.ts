@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer as createNetServer, connect, type Socket } from "node:net";
+import { createServer as createNetServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TokenFile } from "../../src/relay/token-file.js";
@@ -15,9 +15,11 @@ import {
   post,
   source,
   startRelay,
+  talkTo,
   type RelayPlace,
   type RunningCommand,
   type SocketAnswer,
+  type Talk,
 } from "../support/relay.js";
 import { until } from "../support/until.js";
 
@@ -39,19 +41,7 @@ afterAll(async () => {
 
 const told = ({ status, body }: SocketAnswer): unknown => [status, body?.errors?.[0]?.extensions.code];
 
-const talk = async (): Promise<{
-  readonly socket: Socket;
-  readonly closed: Promise<unknown>;
-  readonly said: () => string;
-}> => {
-  const socket = connect(place.socket);
-  let said = "";
-  socket.setEncoding("utf8").on("data", (text: string) => (said += text));
-  socket.on("error", () => undefined);
-  const closed = new Promise((resolve) => socket.once("close", resolve));
-  await once(socket, "connect");
-  return { socket, closed, said: () => said };
-};
+const talk = (): Promise<Talk> => talkTo(place.socket);
 
 describe("the relay's socket", () => {
   const id = uuidV7();

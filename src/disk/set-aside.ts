@@ -2,7 +2,12 @@ import { open, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ignoreMissing, syncFolder } from "./folder.js";
 
-/** Where lines are kept that can't go on their way, for people to look at. The file is theirs to move away. */
+/**
+ * Where lines are kept that can't go on their way, for people to look at. The file is theirs to move away.
+ *
+ * Lines are kept at least once: whoever keeps one forgets it only then, and does all of it again after a crash in between.
+ * One that stands there twice says the same.
+ */
 export class SetAside<Reason extends string = string> {
   readonly file: string;
 

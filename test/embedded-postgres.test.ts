@@ -189,6 +189,7 @@ describe("what a crash left behind", () => {
     await started(owner);
     const pid = await postmasterPid();
     owner.kill("SIGKILL");
+    await once(owner, "exit");
     await kill(pid, "SIGKILL");
     const server = await start();
     expect(server.reused).toBe(false);

@@ -26,6 +26,8 @@ export interface Backlog {
   settle(entries: readonly ReadyEntry[]): void;
   /** Keeps an entry, that `first` gave last, for people to look at, where it can; and forgets it. */
   setAside(entry: ReadyEntry, why: string): Promise<void>;
+  /** Forgets, at the end of the run, what no later one will find; how many entries those were. */
+  abandon(): number;
 }
 
 interface Waiting {
@@ -90,5 +92,12 @@ export class MemoryBacklog implements Backlog {
   setAside(entry: ReadyEntry): Promise<void> {
     this.settle([entry]);
     return Promise.resolve();
+  }
+
+  abandon(): number {
+    const left = this.#waiting.length;
+    this.#waiting.removeFirst(left);
+    [this.#characters, this.#given] = [0, 0];
+    return left;
   }
 }

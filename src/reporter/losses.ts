@@ -56,6 +56,11 @@ export class Losses {
     return this.#waiting.every(({ line }) => line !== null);
   }
 
+  /** Counts what nobody is told any more. */
+  count(reason: string, count: number): void {
+    if (count > 0) this.#count(reason, count);
+  }
+
   add(reason: string, first: bigint, last = first): void {
     const known = this.#count(reason, Number(last - first + 1n));
     const previous = this.#waiting.at(-1);

@@ -31,6 +31,8 @@ const EXIT_DEADLINE = 5_000;
 const CLOSE_RETRY = 500;
 /** What the disk is given even where the deadline is over. */
 const LEAST_TIME = 100;
+/** Why entries are lost that the end has cut off, and no spool keeps. */
+const UNSENT = "unsent";
 
 /** Puts what a process does and refuses into the audit log of an API. Made by `createReporter`. */
 export class Reporter {
@@ -214,8 +216,9 @@ export class Reporter {
     const left = end - performance.now();
     if (this.#stored)
       await within(this.#stored.end(isClosed, Math.max(LEAST_TIME, left)), Math.max(2 * LEAST_TIME, left));
+    this.#losses.count(UNSENT, this.#backlog.abandon());
     this.#forgetExit();
-    return closeResultOf(this.#counted, this.#stored !== null, isClosed);
+    return closeResultOf(this.#counted, isClosed);
   }
 
   /** Tells the API that the session has ended; again and again until the time is over. */

@@ -49,6 +49,8 @@ export class StoredBacklog implements Backlog {
   #given: readonly StoredEntry[] = [];
   #isWriting = false;
   #isEnded = false;
+  /** Whether `endNow` couldn't write what was left. */
+  #isCutOff = false;
   readonly #pause = new Pause();
   #whenWritten: (() => void)[] = [];
 
@@ -149,8 +151,17 @@ export class StoredBacklog implements Backlog {
   endNow(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#isCutOff = true;
     const losses = this.parts.losses.save().map(lossRecord);
     this.parts.spool.appendNow([...losses, ...this.#unwritten.first(this.coming).map(recordOf)]);
+    this.#isCutOff = false;
+  }
+
+  abandon(): number {
+    if (!this.#isCutOff) return 0;
+    const left = this.#unwritten.first(this.coming);
+    this.#unwritten.removeFirst(left.length);
+    return left.filter(({ entry }) => entry !== null).length;
   }
 
   #schedule(): void {

@@ -182,6 +182,7 @@ describe("a process with a spool", () => {
     const entry = { resourceType: "http_request", action: "REQUEST", outcome: "SUCCESS" } as const;
     for (let place = 0; place < 30; place++) first.report(entry);
     expect(await first.close({ deadline: 100 })).toEqual({ sent: 0, setAside: 0, lost: 0, kept: 30, isClosed: false });
+    expect(first.stats()).toMatchObject({ waiting: 30, lost: {} });
     api.answer = () => null;
     const second = await createReporter({
       ...spooled(),

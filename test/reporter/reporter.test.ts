@@ -489,6 +489,18 @@ describe("the end of a reporter", () => {
     expect(await reporter.close()).toMatchObject({ sent: 1, isClosed: true });
   });
 
+  it("counts as lost what its deadline has cut off, in its stats as in its answer", async () => {
+    const reporter = await make();
+    api.answer = (_call, count) => (count === 1 ? null : { status: 503, code: "UNAVAILABLE" });
+    report(reporter, 1);
+    await until(() => api.sessions.size === 1, { what: "the session is opened" });
+    reporter.report("nothing" as unknown as ReportEntry);
+    expect(reporter.stats()).toMatchObject({ waiting: 1, lost: { malformed: 1 } });
+    expect(await reporter.close({ deadline: 50 })).toEqual({ sent: 0, setAside: 0, lost: 2, kept: 0, isClosed: false });
+    expect(reporter.stats()).toMatchObject({ taken: 2n, waiting: 0, sent: 0, lost: { malformed: 1, unsent: 1 } });
+    expect(missingOf(api.session())).toEqual(["0"]);
+  });
+
   it("can be flushed and go on", async () => {
     const reporter = await make();
     report(reporter, 1);

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { LineSpool } from "../../src/disk/line-spool.js";
 import { createReporter, type Notice, type Reporter } from "../../src/reporter/index.js";
 import { readBootId, SessionFile, type SessionState } from "../../src/reporter/session-file.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
@@ -145,6 +146,24 @@ describe("a session that a killed process has left", () => {
     expect(notices.map(({ kind, message }) => [kind, message]).at(-1)).toEqual([
       "spool",
       `Entries of an earlier run whose session can't be read lie in ${join(folder, "set-aside.jsonl")}: look at them.`,
+    ]);
+  });
+});
+
+describe("a spool that can't be written to", () => {
+  it("has those counted as lost at the end that no disk has taken", async () => {
+    const reporter = await open();
+    const refusal = new Error("No room.");
+    vi.spyOn(LineSpool.prototype, "append").mockRejectedValue(refusal);
+    vi.spyOn(LineSpool.prototype, "appendNow").mockImplementation(() => {
+      throw refusal;
+    });
+    for (let place = 0; place < 3; place++) reporter.report(entry);
+    expect(await reporter.close({ deadline: 0 })).toEqual({ sent: 0, setAside: 0, lost: 3, kept: 0, isClosed: false });
+    expect(reporter.stats()).toMatchObject({ waiting: 0, lost: { unsent: 3 } });
+    expect(notices.map(({ message }) => message)).toEqual([
+      "Entries can't be written to the spool, and wait in memory.",
+      "The last entries can't be written to the spool.",
     ]);
   });
 });

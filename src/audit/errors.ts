@@ -24,6 +24,9 @@ export const errorCodes = {
 /** One of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
 
+/** In entries alone: the code of a failure that another process reports without saying why. */
+export const UNSPECIFIED = "UNSPECIFIED";
+
 /** One field of the input and what is wrong with it. */
 export interface FieldProblem {
   /** A path in the arguments, such as `input.name`. */

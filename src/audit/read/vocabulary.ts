@@ -1,4 +1,4 @@
-import { badUserInput, errorCodes, printable } from "../errors.js";
+import { badUserInput, errorCodes, printable, UNSPECIFIED } from "../errors.js";
 import { filterColumns, type Condition, type FilterField } from "./filter-columns.js";
 import type { RunStatement } from "../reading.js";
 import { selectKnown } from "./statements.js";
@@ -54,7 +54,7 @@ function isDeclared(vocabulary: Vocabulary, field: FilterField, value: string): 
     case "changedField":
       return vocabulary.fields.has(value);
     case "errorCode":
-      return Object.hasOwn(errorCodes, value);
+      return Object.hasOwn(errorCodes, value) || value === UNSPECIFIED;
     default:
       return true;
   }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { canonical } from "../attempted.js";
 import { auditOutcomes, type AttemptedField, type AuditOutcome, type ReportedAction } from "../entry.js";
 import { kept, MAX_LABEL } from "../entry-template.js";
+import { UNSPECIFIED } from "../errors.js";
 import { requireText, type ReportedResource } from "../reported-resource.js";
 import { Json, readInstant } from "../scalars.js";
 import { unstorablePaths } from "../text.js";
@@ -131,7 +132,7 @@ function uuidText(value: unknown): string {
   return text.toLowerCase();
 }
 
-/** What was refused is FORBIDDEN unless it is said; of what failed nobody knows why. */
+/** What was refused is FORBIDDEN unless it is said; of what failed nobody knows why, and it is no fault of this API's. */
 function readErrorCode(value: unknown, outcome: AuditOutcome): string | null {
   const said = optional(value, (code) => requireText(code, LONGEST_ID));
   if (outcome === "SUCCESS") {
@@ -139,7 +140,7 @@ function readErrorCode(value: unknown, outcome: AuditOutcome): string | null {
     return null;
   }
   if (said !== null && !errorCodeForm.test(said)) throw new TypeError("isn't a code such as NOT_FOUND");
-  return said ?? (outcome === "DENIED" ? "FORBIDDEN" : "INTERNAL");
+  return said ?? (outcome === "DENIED" ? "FORBIDDEN" : UNSPECIFIED);
 }
 
 /** The fields of the entry, with their values; null is none. */

@@ -96,6 +96,20 @@ describe("what another process reports", () => {
     expect(entries[2]).toMatchObject({ eventType: "http_request.request_failed", error: { code: "ETIMEDOUT" } });
   });
 
+  it("of a failure without a code never reads as a fault of the API's", async () => {
+    expect(await readLog(client.server, { errorCode: ["UNSPECIFIED"] })).toEqual([]);
+    const sessionId = newSessionId();
+    await send({ sessionId, entries: [reported(0, { outcome: "FAILURE" })] });
+    const entries = await readLog(client.server, { errorCode: ["UNSPECIFIED"] });
+    expect(entries).toMatchObject([
+      {
+        ...{ sessionId, error: { code: "UNSPECIFIED", message: null } },
+        description:
+          'Reported by gw-1: Gateway 1 tried to make http request "GET https://api.example.com/v1/things" and failed: UNSPECIFIED.',
+      },
+    ]);
+  });
+
   it("never stands for what the API saw: that of the session is its reporter's word too", async () => {
     const sessionId = newSessionId();
     await send({ sessionId, entries: [reported(0)] });

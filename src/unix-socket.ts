@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { chmod, lstat, unlink } from "node:fs/promises";
+import { chmod, lstat, stat, unlink } from "node:fs/promises";
 import type { Server } from "node:http";
 import { connect } from "node:net";
+import { dirname } from "node:path";
 import { codeOf } from "./disk/code-of.js";
 import { takeFolderLock } from "./disk/folder-lock.js";
 
@@ -19,22 +20,42 @@ export interface UnixSocket {
 export class UnixSocketError extends Error {
   override readonly name = "UnixSocketError";
 
-  /** @param why as half a sentence, such as `it is process 42's` */
+  /**
+   * @param why as half a sentence, such as `it is process 42's`
+   * @param remedy what to do, as a sentence
+   */
   constructor(
     path: string,
     readonly why: string,
+    readonly remedy = "End what uses it, or name another path.",
     options?: ErrorOptions,
   ) {
-    super(`${path} can't be used: ${why}. End what uses it, or name another path.`, options);
+    super(`${path} can't be used: ${why}. ${remedy}`, options);
   }
+}
+
+/**
+ * Looks for the folder that a socket is to be in. It isn't made: who may connect is said by its mode and group, which nobody
+ * has said yet.
+ *
+ * @throws UnixSocketError where it isn't there, with how to make it
+ */
+export async function requireSocketFolder(path: string): Promise<void> {
+  const folder = dirname(path);
+  const remedy = `Make it for those that may connect, such as by: install -d -o USER -g GROUP -m 2750 ${folder}`;
+  await stat(folder).catch((cause: unknown) => {
+    // What else there is against it shows when the socket is made.
+    if (codeOf(cause) === "ENOENT") throw new UnixSocketError(path, "its folder isn't there", remedy, { cause });
+  });
 }
 
 /**
  * Lets a server listen on a Unix socket as well, of mode 0660. What an ended process left there is taken away.
  *
- * @throws UnixSocketError where another process listens there, or the path is no socket's
+ * @throws UnixSocketError where its folder isn't there, another process listens there, or the path is no socket's
  */
 export async function listenOnUnixSocket(server: Server, path: string): Promise<UnixSocket> {
+  await requireSocketFolder(path);
   const inUse = (holder: string): Error => new UnixSocketError(path, `it is ${holder}'s`);
   const lock = await takeFolderLock(`${path}.lock`, inUse).catch((cause: unknown) => {
     throw typed(cause, path, "its folder can't be written to");
@@ -87,4 +108,4 @@ function isServed(path: string): Promise<boolean> {
 }
 
 const typed = (cause: unknown, path: string, why: string): UnixSocketError =>
-  cause instanceof UnixSocketError ? cause : new UnixSocketError(path, why, { cause });
+  cause instanceof UnixSocketError ? cause : new UnixSocketError(path, why, undefined, { cause });

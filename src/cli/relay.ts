@@ -36,13 +36,13 @@ export function relayCommand(): Command {
     .description(
       "Takes audit entries from local processes on a Unix socket, keeps them on disk and sends them to the API.",
     )
-    .requiredOption("--socket <path>", "the Unix socket to serve, of mode 0660")
+    .requiredOption("--socket <path>", "the Unix socket to serve, of mode 0660, in a folder that is there")
     .requiredOption("--to <url>", "the API's /graphql, such as https://audit.example.com/graphql")
     .requiredOption("--token-file <file>", "holds the token of role reporter; read again for every call")
     .option("--timeout <milliseconds>", "how long one call to the API may take", parseTimeout, defaultTimeout)
-    .option("--spool <folder>", "where entries wait (default: the socket's path with .spool)")
+    .option("--spool <folder>", "where entries wait, 0700 (default: the socket's path with .spool)")
     .option("--spool-max-bytes <number>", "how much may wait", parseSpoolBytes, defaultSpool)
-    .option("--metrics-port <port>", "serve /metrics and /healthz on 127.0.0.1", parsePort)
+    .option("--metrics-port <port>", "serve /metrics and /healthz on 127.0.0.1; 0 lets the system choose", parsePort)
     .action(async (options: Options) => {
       await run(options, createRelayLog());
     });

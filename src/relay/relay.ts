@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Server } from "node:http";
 import { LineSpoolFullError } from "../disk/line-spool.js";
-import { listenOnUnixSocket, type UnixSocket } from "../unix-socket.js";
+import { listenOnUnixSocket, requireSocketFolder, type UnixSocket } from "../unix-socket.js";
 import type { Batch, Source } from "./batch.js";
 import { RefusedRequest } from "./body.js";
 import { Delivery } from "./delivery.js";
@@ -92,6 +92,8 @@ class RunningRelay implements Relay {
 
   async start(): Promise<void> {
     const { socketPath, metricsPort, spoolFolder, spoolMaxBytes } = this.options;
+    // The spool makes its own folder, and those above it, for nobody else's eyes.
+    await requireSocketFolder(socketPath);
     const outbox = await this.#openOutbox();
     this.#metrics.spool = () => outbox.state;
     try {

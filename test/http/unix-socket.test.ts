@@ -80,6 +80,8 @@ describe("a path that can't be a server's socket", () => {
 
   it("since its folder isn't there, is told so", async () => {
     path = join(folder, "missing", "audit.sock");
-    await expect(listen()).rejects.toEqual(refused("its folder can't be written to"));
+    const remedy = `its folder isn't there. Make it for those that may connect, such as by: install -d -o USER -g GROUP -m 2750 ${join(folder, "missing")}`;
+    await expect(listen()).rejects.toEqual(refused(remedy));
+    expect(existsSync(join(folder, "missing"))).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer as createNetServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -229,6 +229,17 @@ describe("the start of a relay", () => {
       `${folder} can't be used: something else than a socket is there. End what uses it, or name another path.`,
     ]);
     at.remove();
+  });
+
+  it("wants a folder for its socket that somebody has made, and makes none", async () => {
+    const folder = join(place.folder, "missing");
+    const remedy = `Make it for those that may connect, such as by: install -d -o USER -g GROUP -m 2750 ${folder}`;
+    const socket = join(folder, "relay.sock");
+    expect(await run(paths({ ...place, socket }))).toEqual([
+      78,
+      `${socket} can't be used: its folder isn't there. ${remedy}`,
+    ]);
+    expect(existsSync(folder)).toBe(false);
   });
 
   it("wants a token file that holds a token", async () => {

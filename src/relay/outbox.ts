@@ -2,6 +2,7 @@ import { LineSpool, LineSpoolFullError, type LineSpoolOptions } from "../disk/li
 import { MOST_ENTRIES, type Batch } from "./batch.js";
 import type { SpoolState } from "./metrics.js";
 import { keptBatch, keptHead, keptText, type KeptBatch } from "./kept-batch.js";
+import { ReadWindow } from "./read-window.js";
 
 /** What one session has to send at once: up to 1,000 entries, in the order in which they came. */
 export interface Consignment {
@@ -24,24 +25,21 @@ interface Lane {
 
 /** What is told of a batch while it waits on the disk takes some hundred octets of memory. */
 const MOST_BATCHES = 250_000;
-/** So many octets of batches are held at a time; the rest waits on the disk. */
-const WINDOW_BYTES = 16 * 1024 * 1024;
-const READ_BYTES = 1024 * 1024;
 /** An API takes bodies of 2 MB. */
 const CALL_BYTES = 1024 * 1024;
 
 /**
  * The batches that are on the disk and not yet with the API: kept in their order, given out session by session.
  *
- * Each session's batches are given out one consignment at a time, in their order; sessions take turns. Give a consignment
- * back with `finish`, or with `putBack` where nothing came of it.
+ * Each session's batches are given out one consignment at a time, in their order; sessions take turns, also in what is read
+ * from the disk. Give a consignment back with `finish`, or with `putBack` where nothing came of it.
  */
 export class Outbox {
-  readonly #index = new Map<number, KeptBatch & { readonly bytes: number }>();
-  /** Lines that aren't read yet, in order. */
-  #unread: number[] = [];
+  readonly #index = new Map<number, Pick<KeptBatch, "at" | "entries">>();
+  readonly #window = new ReadWindow();
+  /** Lines that are being read, or couldn't be. */
+  #reading: readonly number[] = [];
   readonly #lanes = new Map<string, Lane>();
-  #windowBytes = 0;
   #entries = 0;
   #loading: Promise<boolean> | null = null;
   #isStopped = false;
@@ -86,7 +84,7 @@ export class Outbox {
     while (!this.#isStopped) {
       const seen = this.#version;
       // The more is at hand, the more goes in one call.
-      if (this.#windowBytes < WINDOW_BYTES / 2 && (await this.#load())) continue;
+      if (!this.#window.isHalfFull && (await this.#load())) continue;
       const lane = this.#freeLane();
       if (lane) return this.#take(lane);
       if (!(await this.#load())) await this.#changedSince(seen);
@@ -101,9 +99,8 @@ export class Outbox {
       this.#index.delete(line);
     }
     this.spool.done(lines);
-    const lane = this.#lanes.get(batch.sessionId);
-    const finished = lane?.waiting.splice(0, lines.length) ?? [];
-    this.#windowBytes -= finished.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#window.release(lines);
+    this.#lanes.get(batch.sessionId)?.waiting.splice(0, lines.length);
     this.#release(batch.sessionId);
   }
 
@@ -136,10 +133,10 @@ export class Outbox {
   }
 
   #add(line: number, text: string): void {
-    const head = keptHead(text) ?? { at: Date.now(), entries: 0 };
-    this.#index.set(line, { ...head, bytes: text.length });
-    this.#unread.push(line);
-    this.#entries += head.entries;
+    const { at, entries, sessionId } = keptHead(text) ?? { at: Date.now(), entries: 0, sessionId: "" };
+    this.#index.set(line, { at, entries });
+    this.#window.add(sessionId, line, text.length);
+    this.#entries += entries;
   }
 
   #freeLane(): Lane | undefined {
@@ -178,20 +175,15 @@ export class Outbox {
   }
 
   async #loadOnce(): Promise<boolean> {
-    let bytes = 0;
-    if (this.#unread.length === 0 || this.#windowBytes >= WINDOW_BYTES) return false;
-    const count = this.#unread.findIndex((line) => (bytes += this.#index.get(line)?.bytes ?? 0) > READ_BYTES);
-    const lines = this.#unread.splice(0, count < 0 ? this.#unread.length : Math.max(1, count));
-    try {
-      const found = await this.spool.read(lines);
-      for (const { number, text } of found) this.#enqueue(number, text);
-      const there = new Set(found.map(({ number }) => number));
-      this.#forget(lines.filter((line) => !there.has(line)));
-      return true;
-    } catch (error) {
-      this.#unread = [...lines, ...this.#unread];
-      throw error;
-    }
+    if (this.#reading.length === 0) this.#reading = this.#window.take();
+    const lines = this.#reading;
+    if (lines.length === 0) return false;
+    const found = await this.spool.read(lines);
+    this.#reading = [];
+    for (const { number, text } of found) this.#enqueue(number, text);
+    const there = new Set(found.map(({ number }) => number));
+    this.#forget(lines.filter((line) => !there.has(line)));
+    return true;
   }
 
   #enqueue(line: number, text: string): void {
@@ -199,13 +191,13 @@ export class Outbox {
     const lane = this.#lanes.get(batch.sessionId) ?? { waiting: [], isBusy: false };
     lane.waiting.push({ line, batch, bytes: text.length });
     this.#lanes.set(batch.sessionId, lane);
-    this.#windowBytes += text.length;
   }
 
   /** The spool keeps them aside: they were altered since they were written. */
   #forget(lines: readonly number[]): void {
     const entries = lines.reduce((sum, line) => sum + (this.#index.get(line)?.entries ?? 0), 0);
     for (const line of lines) this.#index.delete(line);
+    this.#window.release(lines);
     this.#entries -= entries;
     if (lines.length === 0) return;
     this.onLost(entries);

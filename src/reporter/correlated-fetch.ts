@@ -15,8 +15,8 @@ const ours = ["x-audit-session-id", "x-audit-sequence-number"];
 const confidential = ["authorization", "proxy-authorization", "cookie", "host"];
 
 /**
- * Makes a request, and those that it is redirected to, each reported and with its own headers: what was given to one target
- * never reaches another.
+ * Makes a request, and those that it is redirected to, each reported before it is sent and with its own headers: what was given
+ * to one target never reaches another. The entry says that the request was let through, and nothing of what came of it.
  *
  * @throws what `fetch` throws
  */

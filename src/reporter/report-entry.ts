@@ -1,26 +1,27 @@
 export type FieldScalar = string | number | bigint | boolean | null;
 export type FieldValue = FieldScalar | readonly FieldScalar[];
 
-/** What a process did or refused, as it tells the log. */
+/** What a process did or refused, as it tells the log. A member that is undefined is as good as absent. */
 export interface ReportEntry {
   /** One that the API declares for reports, such as `http_request`. */
   readonly resourceType: string;
-  /** Such as `REQUEST`. */
+  /** One that the type declares, such as `REQUEST`. */
   readonly action: string;
   readonly outcome: "SUCCESS" | "FAILURE" | "DENIED";
   /** When it was, by this process's clock; now where it isn't given. In milliseconds since 1970. */
-  readonly claimedAt?: number | Date;
-  readonly resourceId?: string;
-  /** Why it wasn't a success. */
-  readonly errorCode?: string;
-  /** On whose behalf. */
-  readonly onBehalfOf?: string;
+  readonly claimedAt?: number | Date | undefined;
+  /** 1 to 128 characters. */
+  readonly resourceId?: string | undefined;
+  /** Why it wasn't a success, such as `ETIMEDOUT`. Where it isn't given, a DENIED is FORBIDDEN and a FAILURE UNSPECIFIED. */
+  readonly errorCode?: string | undefined;
+  /** On whose behalf: 1 to 255 characters. */
+  readonly onBehalfOf?: string | undefined;
   /** A UUID of the request that caused it. */
-  readonly requestId?: string;
+  readonly requestId?: string | undefined;
   /** What the resource type declares, such as `method`, `url` and `rule`. */
-  readonly fields?: Readonly<Record<string, FieldValue>>;
-  /** A number that `correlationHeaders` has taken for this entry. */
-  readonly sequenceNumber?: bigint | string;
+  readonly fields?: Readonly<Record<string, FieldValue | undefined>> | undefined;
+  /** A number that `correlationHeaders` has taken for this entry; the next one where there is none. */
+  readonly sequenceNumber?: bigint | string | undefined;
 }
 
 /** A copy that nobody else can change, with how much memory it may take. */
@@ -88,7 +89,7 @@ interface CopiedFields {
   readonly size: number;
 }
 
-function copyFields(fields: Readonly<Record<string, FieldValue>>): CopiedFields | Unfit {
+function copyFields(fields: Readonly<Record<string, FieldValue | undefined>>): CopiedFields | Unfit {
   const copy: Record<string, FieldValue> = {};
   let size = 0;
   let count = 0;

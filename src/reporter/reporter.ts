@@ -16,10 +16,14 @@ import { closeResultOf, statsOf, type CloseResult, type Counted, type ReporterSt
 import { targetsOf, type Targets } from "./targets.js";
 import { within } from "./within.js";
 
-/** What a request carries that shall be found in both sides' entries; nothing where no rule matches it. */
-export type CorrelationHeaders =
-  | { readonly "X-Audit-Session-Id": string; readonly "X-Audit-Sequence-Number": string }
-  | { readonly "X-Audit-Session-Id"?: never; readonly "X-Audit-Sequence-Number"?: never };
+/**
+ * What a request carries that shall be found in both sides' entries: both headers, or none where no rule matches it. `fetch`
+ * takes them as they are, which it would not take an interface.
+ */
+export type CorrelationHeaders = {
+  readonly "X-Audit-Session-Id"?: string;
+  readonly "X-Audit-Sequence-Number"?: string;
+};
 
 /** How long something may take, in milliseconds. */
 export interface Deadline {
@@ -113,7 +117,8 @@ export class Reporter {
 
   /**
    * Reports a request and makes it, with the headers of correlation where a rule matches, in place of those that the caller
-   * gave. Each redirect is a request of its own. It behaves as `fetch` otherwise.
+   * gave. Each redirect is a request of its own. It behaves as `fetch` otherwise. An entry says that its request was let
+   * through, before it is sent: neither its answer nor its failure is in it.
    */
   readonly fetch = (input: string | URL | Request, init?: ReportedRequest): Promise<Response> =>
     correlatedFetch(input, init, (url, entry) => {
@@ -121,7 +126,7 @@ export class Reporter {
       return !this.#closing && this.#isTarget(url) ? this.#headers(number) : {};
     });
 
-  /** Sends all that waits now, and says whether it was all; after 10 seconds at most where nothing else is said. */
+  /** Sends at once what waits, and says whether that was all; after 10 seconds at most where nothing else is said. */
   async flush({ deadline = CLOSE_DEADLINE }: Deadline = {}): Promise<boolean> {
     if (this.#closing) return (await this.#closing).isClosed;
     await within(this.#sender.drain(), bounded(deadline));

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createReporter } from "../../src/reporter/index.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
 import { refusal, startReceiver, type Receiver } from "../support/receiver.js";
 import {
@@ -163,6 +164,25 @@ describe("the relay", () => {
     const { text } = JSON.parse(line) as { text: string };
     expect(JSON.parse(text)).toMatchObject({ sessionId, code: "CONFLICT", entry: { sequenceNumber: "7" } });
     expect(await relay.metric('audit_relay_set_aside_total{code="CONFLICT"}')).toBe(1);
+  });
+
+  it("has a reporter know that its entries are on the disk: what the API refuses shows in the session and the file", async () => {
+    receiver.mode = ({ input }) =>
+      input.entries.flatMap(({ sequenceNumber }, index) =>
+        Number(sequenceNumber) % 2 === 0 ? [] : [{ index, sequenceNumber, code: "BAD_USER_INPUT", message: "no" }],
+      );
+    relay = await startRelay(place, receiver.url);
+    const reporter = await createReporter({ socketPath: place.socket, source, handleExit: false });
+    for (let count = 0; count < 4; count++)
+      reporter.report({ resourceType: "http_request", action: "REQUEST", outcome: "SUCCESS" });
+    expect(await reporter.close()).toEqual({ sent: 4, setAside: 0, lost: 0, kept: 0, isClosed: true });
+    const { sessionId } = reporter;
+    await until(() => receiver.said(sessionId).some(({ close }) => close), { what: "the session is closed" });
+    expect(receiver.numbers(sessionId)).toEqual(["0", "2"]);
+    const dropped = receiver.said(sessionId).flatMap((said) => said.dropped);
+    expect(dropped.map(({ reason }) => reason)).toEqual(["set_aside: BAD_USER_INPUT"]);
+    expect(dropped[0]?.sequenceNumbers.flat()).toEqual(["1", "1", "3", "3"]);
+    expect(readFileSync(join(place.spool, "set-aside.jsonl"), "utf8").trim().split("\n")).toHaveLength(2);
   });
 
   it("halves a call that is refused as a whole until the poisoned entry is alone", async () => {

@@ -32,7 +32,7 @@ export interface Notice {
 }
 
 export interface ReporterOptions {
-  /** Of the API's or the relay's `/graphql`. */
+  /** The API's `/graphql`. */
   readonly url?: string | URL;
   /** A Unix socket of the API or of a relay, in place of a URL. */
   readonly socketPath?: string;

@@ -28,7 +28,7 @@ const LONGEST_WAIT = 30_000;
  * be sent, a call without entries opens the session, and says from time to time that it lives.
  */
 export class Sender {
-  /** Entries that stand in the log, as the API has said. */
+  /** Entries that the API has said to stand in the log, or a relay on its disk. */
   sent = 0;
   setAside = 0;
   /** Why the last call came to nothing; null where it didn't. */

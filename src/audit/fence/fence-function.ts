@@ -40,7 +40,8 @@ export function fenceFunction(parts: FenceParts): string {
   return `create or replace function ${functionName}() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan${settingsOf(fields)}
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off${settingsOf(fields)}
 as $fence$
 #variable_conflict use_column
 <<fence>>

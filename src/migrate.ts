@@ -1,8 +1,11 @@
-import { DataSource, MigrationExecutor, type QueryRunner } from "typeorm";
+import { DataSource, MigrationExecutor, type MigrationInterface, type QueryRunner } from "typeorm";
 import { migrations } from "../migrations/index.js";
 import { sqlState } from "./audit/translate-error.js";
 import { connectionConfig, type Deadlines, withClient } from "./database/connection.js";
 import { silentLogger } from "./database/silent-logger.js";
+import { MigrationError, migrationErrorOf } from "./migration-error.js";
+
+export { MigrationError } from "./migration-error.js";
 
 /** The oldest PostgreSQL that the migrations run on. */
 export const oldestMajorVersion = 15;
@@ -11,27 +14,6 @@ const schema = "auditql";
 const table = "migration";
 const applicationName = "auditql migrate";
 const deadlines: Deadlines = { connect: 5_000, statement: 15 * 60_000, lock: 30_000, idleInTransaction: 60_000 };
-
-/**
- * Says why the database isn't migrated.
- *
- * `version`: the server is too old; `busy`: another process has been migrating for too long; `refused`: the login may
- * not; `failed`: a migration failed, and nothing of it was kept.
- */
-export class MigrationError extends Error {
-  override readonly name = "MigrationError";
-  /** What the process ends with: EX_CONFIG, EX_TEMPFAIL or EX_SOFTWARE. */
-  readonly exitCode: number;
-
-  constructor(
-    readonly reason: "version" | "busy" | "refused" | "failed",
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-    this.exitCode = { version: 78, busy: 75, refused: 78, failed: 70 }[reason];
-  }
-}
 
 /** How many migrations one call ran, and how many there are. */
 export interface Migrated {
@@ -115,6 +97,7 @@ async function takeTurn(runner: QueryRunner, turnDeadline: number): Promise<void
 }
 
 async function runPending(source: DataSource, runner: QueryRunner): Promise<Migrated> {
+  const nameOfRunning = watchRunning(source.migrations);
   try {
     await makeTable(runner);
     const executor = new MigrationExecutor(source, runner);
@@ -122,8 +105,21 @@ async function runPending(source: DataSource, runner: QueryRunner): Promise<Migr
     const applied = await executor.executePendingMigrations();
     return { applied: applied.length, total: migrations.length };
   } catch (cause) {
-    throw asMigrationError(cause);
+    throw migrationErrorOf(cause, nameOfRunning());
   }
+}
+
+/** Answers which migration began last: TypeORM's errors don't say, and one may fail as late as at its COMMIT. */
+function watchRunning(list: readonly MigrationInterface[]): () => string | null {
+  let running: string | null = null;
+  for (const migration of list) {
+    const up = migration.up.bind(migration);
+    migration.up = async (runner) => {
+      running = migration.constructor.name;
+      await up(runner);
+    };
+  }
+  return () => running;
 }
 
 /**
@@ -145,14 +141,6 @@ async function makeTable(runner: QueryRunner): Promise<void> {
     );
     grant usage on schema ${schema} to public;
     grant select on ${schema}.${table} to public`);
-}
-
-function asMigrationError(cause: unknown): MigrationError {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  if (sqlState(cause) === "42501") {
-    return new MigrationError("refused", `The login may not migrate this database: ${message}.`, { cause });
-  }
-  return new MigrationError("failed", `A migration failed, and nothing of it was kept: ${message}.`, { cause });
 }
 
 async function rowsOf<Row>(runner: QueryRunner, sql: string): Promise<Row[]> {

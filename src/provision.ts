@@ -107,7 +107,7 @@ async function mayNotMigrate(admin: Access, count: number, cause?: unknown): Pro
   const why = cause instanceof MigrationError ? ` (${cause.message})` : "";
   return provisionError(
     {
-      problem: `${count} migrations are pending, and the login of ${admin.setting}, ${login}, may not run them${why}.`,
+      problem: `${pendingText(count)}, and the login of ${admin.setting}, ${login}, may not run ${count === 1 ? "it" : "them"}${why}.`,
       remedy: "Set MIGRATION_DATABASE_URL to a login that may. To make one, run as an administrator of the server:",
       sql: [
         `CREATE ROLE ${migrator} LOGIN CREATEROLE PASSWORD 'choose-a-password';`,
@@ -120,6 +120,9 @@ async function mayNotMigrate(admin: Access, count: number, cause?: unknown): Pro
   );
 }
 
+const pendingText = (count: number): string =>
+  count === 1 ? "1 migration is pending" : `${count} migrations are pending`;
+
 async function provideApi(maker: LoginMaker, api: Access, notes: string[]): Promise<string> {
   const rights = await rightsOf(api, serving);
   if (rights.excess.length === 0) {
@@ -129,10 +132,11 @@ async function provideApi(maker: LoginMaker, api: Access, notes: string[]): Prom
   }
   const url = await makeLogin(maker, serving, rights.excess);
   const { place } = await requireRestricted("the login made to serve with", url, serving);
-  notes.push(
-    `${api.place.login} is too mighty to serve with (it ${rights.excess.join(", ")}): serving as ${place.login}, ` +
-      `its password in DATA_DIR`,
-  );
+  // Of a server of our own nothing else is expected.
+  const why = maker.ownsServer
+    ? ""
+    : `${api.place.login} is too mighty to serve with (it ${rights.excess.join(", ")}): `;
+  notes.push(`${why}serving as ${place.login}, its password in DATA_DIR`);
   return url;
 }
 
@@ -140,7 +144,8 @@ async function provideReader(maker: LoginMaker, given: string | null, notes: str
   if (given !== null) return await checkReader(maker, await accessOf(reading.setting, given), given);
   const url = await makeLogin(maker, reading);
   const { place } = await requireRestricted("the login made to read the log with", url, reading);
-  notes.push(`READ_DATABASE_URL is missing: reading the log as ${place.login}, its password in DATA_DIR`);
+  const why = maker.ownsServer ? "" : "READ_DATABASE_URL is missing: ";
+  notes.push(`${why}reading the log as ${place.login}, its password in DATA_DIR`);
   return url;
 }
 

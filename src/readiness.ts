@@ -85,7 +85,8 @@ export class Readiness {
   #migrations(): Promise<ReadinessPart> {
     return tried(async () => {
       const pending = await this.#options.pendingMigrations();
-      return pending > 0 ? `${String(pending)} are pending; start again with a login that may migrate.` : null;
+      const verb = pending === 1 ? "is" : "are";
+      return pending > 0 ? `${String(pending)} ${verb} pending; start again with a login that may migrate.` : null;
     }, "Which are pending can't be told");
   }
 

@@ -1,10 +1,13 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { migrations } from "../migrations/index.js";
+import type { MigrationInterface, QueryRunner } from "typeorm";
 import { migrate, MigrationError, pending } from "../src/migrate.js";
-import { connect, query, urlOf } from "./support/postgres.js";
+import { migrationFile } from "../src/migration-error.js";
+import { connect, createDatabase, query, urlOf } from "./support/postgres.js";
 import { until } from "./support/until.js";
 
 const compiled = new URL("../dist/src/migrate.js", import.meta.url).href;
@@ -101,7 +104,8 @@ describe("migrating", () => {
     const error = await failure(migrate(url));
     expect([error.reason, error.message]).toEqual([
       "failed",
-      'A migration failed, and nothing of it was kept: schema "app" already exists.',
+      "The migration BusinessSchema1795219207000 (migrations/1795219207000-business-schema.ts) failed, and nothing of it " +
+        'was kept: schema "app" already exists.',
     ]);
     const before = migrations.findIndex((migration) => migration.name.startsWith("BusinessSchema"));
     expect(await pending(url)).toBe(total - before);
@@ -116,8 +120,73 @@ describe("migrating", () => {
     await until(async () => (await query(adminUrl, sql, [name])).length === 0, { what: "no session is left" });
   });
 
+  it("finds each migration's file by its class", () => {
+    expect(migrations.map(({ name }) => migrationFile(name)).filter((file) => !existsSync(file))).toEqual([]);
+  });
+
   it("has migrations whose numbers are all different and ascend", () => {
     const numbers = migrations.map((migration) => Number(/\d{13}$/.exec(migration.name)?.[0]));
     expect(numbers).toEqual([...new Set(numbers)].sort((left, right) => left - right));
+  });
+});
+
+describe("a migration that a developer adds", () => {
+  /** What becomes of one more migration, which does this, on a database that a server has started on. */
+  async function ending(sql: string): Promise<unknown> {
+    class Badge1795299999000 implements MigrationInterface {
+      async up(runner: QueryRunner): Promise<void> {
+        await runner.query(sql);
+      }
+      down = (): Promise<void> => Promise.resolve();
+    }
+    const database = await createDatabase();
+    migrations.push(Badge1795299999000);
+    try {
+      return await migrate(database.adminUrl).catch((error: unknown) => error);
+    } finally {
+      migrations.pop();
+      await database.drop();
+    }
+  }
+  const failed =
+    "The migration Badge1795299999000 (migrations/1795299999000-badge.ts) failed, and nothing of it was kept:";
+
+  it.each([
+    [
+      "alter table app.group_budget alter column spend_limit_micros type numeric using 7",
+      "ALTER TABLE refused: it would write every row of app.group_budget anew, unseen. " +
+        "Begin it with SELECT audit_guard.lift_fence('app.group_budget'); The start makes the fence again behind it.",
+    ],
+    [
+      'alter table app."group" rename column name to title',
+      'ALTER TABLE refused. The fence of app."group" is broken: a column that it looks at is gone, renamed or of another ' +
+        `type. Begin it with SELECT audit_guard.lift_fence('app."group"'); The start makes the fence again behind it.`,
+    ],
+    [
+      "alter table audit.entry add column mood text",
+      "ALTER TABLE refused: audit.entry. The audit log is kept by audit_guard alone. " +
+        "Change it by a migration, as audit_guard.",
+    ],
+    ["create table app.badge (name varchr)", 'type "varchr" does not exist.'],
+  ])("is named where it fails, with what to do: %s", async (sql, why) => {
+    const error = await ending(sql);
+    expect(error).toMatchObject({ name: "MigrationError", reason: "failed", message: `${failed} ${why}` });
+  });
+
+  it("is named where its login may not", async () => {
+    const login = `${name}_weak`;
+    await query(adminUrl, `create role ${login} nologin`);
+    roles.push(login);
+    expect(await ending(`set local role ${login}; select from audit.entry`)).toMatchObject({
+      reason: "refused",
+      message:
+        "The login may not migrate this database: permission denied for schema audit, in Badge1795299999000 " +
+        "(migrations/1795299999000-badge.ts).",
+    });
+  });
+
+  it("alters an audited table once it has lifted the fence", async () => {
+    const sql = "select audit_guard.lift_fence('app.group_budget'); alter table app.group_budget add mood text";
+    expect(await ending(sql)).toEqual({ applied: 1, total: total + 1 });
   });
 });

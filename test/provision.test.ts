@@ -239,6 +239,10 @@ describe("the embedded server", () => {
   it("makes its logins, and gives them new passwords where those were lost: nobody else uses it", async () => {
     const first = await provision(configOf({}), adminUrl);
     expect(await loginOf(first.apiUrl)).toEqual({ login: `${database}_api`, database });
+    expect(first.notes.slice(1)).toEqual([
+      `serving as ${database}_api, its password in DATA_DIR`,
+      `reading the log as ${database}_reader, its password in DATA_DIR`,
+    ]);
     await rm(join(dataDir, "logins"), { recursive: true });
     const second = await provision(configOf({}), adminUrl);
     expect(second.apiUrl).not.toBe(first.apiUrl);
@@ -290,6 +294,16 @@ describe("a restricted login", () => {
     const result = await start({ DATABASE_URL: api.url, MIGRATION_DATABASE_URL: migrator });
     expect([result.apiUrl, result.adminUrl]).toEqual([api.url, migrator]);
     expect(await loginOf(result.readerUrl)).toEqual({ login: `${database}_reader`, database });
+  });
+
+  it("is told of a single one that is pending", async () => {
+    await migrate(adminUrl);
+    await query(adminUrl, "delete from auditql.migration where id = (select max(id) from auditql.migration)");
+    const api = await makeLogin("own");
+    const error = await refusal(start({ DATABASE_URL: api.url }));
+    expect(error.problems[0]?.problem).toBe(
+      `1 migration is pending, and the login of DATABASE_URL, ${api.login}, may not run it.`,
+    );
   });
 
   it("is told all at once what an administrator has to run where nobody may grant", async () => {

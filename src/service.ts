@@ -188,7 +188,7 @@ async function checkedSchema(
   try {
     const forgotten = [
       ...completeness(schema, resources, databases.write, reported),
-      ...(await tableFindings(client, databases.write)),
+      ...(await tableFindings(client, databases.write, config.databaseUrl === null ? config.dataDir : null)),
     ];
     const isComplete = forgotten.length === 0;
     if (isComplete && adminUrl !== null)

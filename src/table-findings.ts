@@ -1,10 +1,19 @@
 import type { ClientBase } from "pg";
 import type { DataSource } from "typeorm";
+import { shellPath } from "./shell-path.js";
 
 const rights = ["SELECT", "INSERT", "UPDATE", "DELETE"] as const;
 
-/** Entities whose tables aren't there, or that the login may not use, each with what to do. Empty where all is well. */
-export async function tableFindings(client: ClientBase, { entityMetadatas }: DataSource): Promise<string[]> {
+/**
+ * Entities whose tables aren't there, or that the login may not use, each with what to do. Empty where all is well.
+ *
+ * @param dataDir where the embedded PostgreSQL has its data, which a developer can start anew; null where it is another's
+ */
+export async function tableFindings(
+  client: ClientBase,
+  { entityMetadatas }: DataSource,
+  dataDir: string | null,
+): Promise<string[]> {
   const paths = entityMetadatas.map(({ tablePath }) => quoted(tablePath));
   const { rows } = await client.query<{ path: string; isMissing: boolean; lacking: string[] }>(
     `select path, found is null as "isMissing",
@@ -17,11 +26,19 @@ export async function tableFindings(client: ClientBase, { entityMetadatas }: Dat
     const name = entityMetadatas[index]?.name ?? path;
     if (isMissing) return [`The table of ${name}, ${path}, isn't there: add its migration to migrations/index.ts.`];
     if (lacking.length === 0) return [];
+    const grant = `grant ${lacking.join(", ").toLowerCase()} on ${path} to app_api`;
+    // Every migration has run by now, and what one of them is given afterwards never does.
     return [
-      `The API may not use the table of ${name}: grant ${lacking.join(", ").toLowerCase()} on ${path} to app_api;`,
+      `The API may not use the table of ${name}, and the migration that made it has run. Add a new one: \`${grant}\`.` +
+        anew(dataDir),
     ];
   });
 }
+
+const anew = (dataDir: string | null): string =>
+  dataDir === null
+    ? ""
+    : ` Or add that to the one that has run, and start with new data: \`rm -r ${shellPath(dataDir)}\`.`;
 
 const quoted = (path: string): string =>
   path

@@ -99,7 +99,10 @@ describe("the start is refused", () => {
     expect(stderr).toContain(
       `The table of GroupBudget, "app"."group_budget", isn't there: add its migration to migrations/index.ts.`,
     );
-    expect(stderr).toContain(`grant update, delete on "app"."device" to app_api;`);
+    expect(stderr).toContain(
+      "The API may not use the table of Device, and the migration that made it has run. " +
+        'Add a new one: `grant update, delete on "app"."device" to app_api`.\n',
+    );
   });
 
   it("where the API's login owns a part of the log, with the SQL that makes it another", async () => {

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
-import { buildSchema } from "graphql";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mutationDecisions } from "../../src/audit/index.js";
+import { features } from "../../src/features.js";
+import { createSchema } from "../../src/schema.js";
 import { createDatabase, type TestDatabase } from "../support/postgres.js";
 import { changesOf, readLog } from "../support/log.js";
 import { startServer, type TestServer } from "../support/server.js";
@@ -167,9 +168,8 @@ const rows: Record<string, Row> = {
   },
 };
 
-const mutations = Object.values(
-  buildSchema(readFileSync("schema.graphql", "utf8")).getMutationType()?.getFields() ?? {},
-).filter((field) => field.astNode?.directives?.some(({ name }) => name.value === "audited"));
+// The code's own: one that was just added isn't in schema.graphql yet.
+const mutations = mutationDecisions(await createSchema(features)).filter(({ audited }) => audited !== null);
 
 describe("every audited mutation", () => {
   let database: TestDatabase;

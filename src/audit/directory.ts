@@ -4,6 +4,7 @@ import { eventTypesOf, reportedEventTypesOf } from "./event-type.js";
 import { mutationDecisions } from "./mutation-decisions.js";
 import {
   declaredFields,
+  fenceFields,
   logQueries,
   ownEventTypes,
   ownResourceTypes,
@@ -72,6 +73,6 @@ export function vocabularyOf(
       ...ownEventTypes,
     ]),
     operations: new Set([...mutations, ...logQueries, reportMutation]),
-    fields: new Set([...recorded, ...declaredFields, ...startedFields, ...sessionFields]),
+    fields: new Set([...recorded, ...declaredFields, ...startedFields, ...sessionFields, ...fenceFields]),
   };
 }

@@ -11,6 +11,8 @@ const eventTypes = {
   ],
   mutation: ["mutation.created", "mutation.updated", "mutation.deleted"],
   field_policy: ["field_policy.created", "field_policy.updated", "field_policy.deleted"],
+  fence: ["fence.created", "fence.deleted"],
+  fence_mode: ["fence_mode.created", "fence_mode.updated", "fence_mode.deleted"],
 } as const;
 
 /** A kind of resource that no application declares. */
@@ -37,6 +39,9 @@ export type StartedField = (typeof startedFields)[number];
 /** What the opening and the closing of a session name. */
 export const sessionFields = ["kind", "program", "version", "host", "taken"] as const;
 export type SessionField = (typeof sessionFields)[number];
+
+/** What a change of a login's mode names, and what one entry of a change in bulk does. */
+export const fenceFields = ["mode", "rows", "statement"] as const;
 
 /** The queries that leave an entry of kind `audit_log`. */
 export const logQueries = ["auditLogs", "auditEntry", "auditSessions"] as const;

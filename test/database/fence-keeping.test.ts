@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { fence } from "../../scratch/fence.js";
 import { createDatabase, query, type TestDatabase, urlOf } from "../support/postgres.js";
 import { named, outcomeOf, outcomeOfAttempt, session } from "./support/session.js";
 
@@ -209,6 +210,38 @@ describe("the fence can't be taken away unseen", () => {
       expect(rows).toEqual([{ resource_id: "app.device", event_type: "fence.deleted" }]);
       await client.query("rollback");
     });
+  });
+});
+
+describe("a fence that is made again", () => {
+  const entry = {
+    resource_id: "app.device",
+    action: "CREATE",
+    event_type: "fence.created",
+    actor_type: "DATABASE",
+    changes: [],
+  };
+  const reasonsSince = async (id: string) =>
+    (await asAdmin("select reason from audit.entry where resource_type = 'fence' and id > $1 order by id", [id])).map(
+      ({ reason }) => reason,
+    );
+
+  test("leaves an entry that says why, and none where it stands", async () => {
+    const lifted = await lastEntry();
+    await asAdmin("do $$ begin perform audit_guard.lift_fence('app.device'); end $$");
+    const since = await lastEntry();
+    await fence(database.adminUrl);
+    const { username } = new URL(database.adminUrl);
+    expect(await entriesSince(since, "fence")).toEqual([{ ...entry, actor_name: username }]);
+    expect(await reasonsSince(lifted)).toEqual([null, "It had been lifted."]);
+    const made = await lastEntry();
+    await fence(database.adminUrl);
+    expect(await entriesSince(made, "fence")).toEqual([]);
+    await asAdmin("update audit.fence set triggers = '{}' where resource_type = 'device'");
+    await fence(database.adminUrl);
+    expect(await reasonsSince(made)).toEqual([
+      "The fence of app.device is broken: a trigger is gone, off, or another.",
+    ]);
   });
 });
 

@@ -13,7 +13,8 @@ const tries = 5;
 
 /**
  * Makes each fence that isn't there as the code asks, as the tables' owner who may act as `audit_guard`. Doing it again
- * changes nothing; any number of processes may do it at once.
+ * changes nothing; any number of processes may do it at once. One that had been lifted, or is broken, leaves an entry on
+ * the platform's log when it is made again.
  *
  * What processes of another version don't name yet, or otherwise, passes for the grace time, so that they can be replaced
  * one by one.
@@ -54,6 +55,7 @@ async function install(client: ClientBase, fence: Fence, graceSeconds: number): 
   await client.query("select pg_advisory_xact_lock(hashtextextended('auditql.fence', 0))");
   await client.query("set local lock_timeout = '2s'");
   const isThere = await stands(client, fence);
+  const why = await whyDown(client, fence);
   // Until this transaction ends the event triggers let what they keep be replaced, and what is broken be mended.
   if (!isThere) await client.query("update audit.fence set aside = pg_current_xact_id()");
   await client.query("reset role");
@@ -69,6 +71,8 @@ async function install(client: ClientBase, fence: Fence, graceSeconds: number): 
   for (const statement of fence.triggerSql) await client.query(statement);
   await client.query("set local role audit_guard");
   await client.query(record, [fence.type, fence.table, fence.digest, fence.columns]);
+  // Until now nothing was asked of the table's changes: its entry ends what that of the lifting began.
+  if (why !== null) await client.query(enterMade, [fence.table, why]);
   await client.query("reset role");
   return true;
 }
@@ -81,6 +85,23 @@ async function stands(client: ClientBase, { type, digest }: Fence): Promise<bool
   );
   return rows[0]?.stands ?? false;
 }
+
+/** Why a fence that once stood has to be made again; null where it stands, or never did. */
+async function whyDown(client: ClientBase, { type }: Fence): Promise<string | null> {
+  const { rows } = await client.query<{ why: string | null }>(
+    `select case when exists (select from audit.fence where resource_type = $1)
+       then (
+         select split_part(problem, ' Start the server', 1) from audit.fence, audit_guard.fence_damage() as problem
+         where resource_type = $1 and starts_with(problem, format('The fence of %s is broken', table_name)) limit 1
+       )
+       else (select 'It had been lifted.' from audit.fence_policy where resource_type = $1 limit 1) end as why`,
+    [type],
+  );
+  return rows[0]?.why ?? null;
+}
+
+const enterMade = `
+  select audit_guard.write_entry('$platform', 'fence', $1::regclass::text, null, 'CREATE', '[]', $2)`;
 
 /** Puts the new policies in the place of those that stood, and gives those their end. */
 async function replacePolicies(client: ClientBase, fence: Fence, graceSeconds: number): Promise<Sparing[]> {

@@ -67,7 +67,7 @@ function succeeded(verb: "created" | "updated" | "deleted", groupId: string, cha
   };
 }
 
-/** Refused before anything was read: neither the label nor which action it would have been is known. */
+/** Refused before anything was read: neither the label nor which action it would have been is known, but what was called. */
 const denied = (groupId: string): ExpectedEntry => ({
   eventType: "group_budget.attempt_denied",
   outcome: "DENIED",
@@ -75,7 +75,7 @@ const denied = (groupId: string): ExpectedEntry => ({
   resource: { type: "group_budget", id: groupId, label: null },
   changes: [],
   attempted: asked({ [field]: raised }),
-  sentence: `was not allowed to act on group budget ${groupId}: FORBIDDEN.`,
+  sentence: `was not allowed to call upsertGroupBudget on group budget ${groupId}: FORBIDDEN.`,
 });
 
 const failed = (groupId: string): ExpectedEntry => ({

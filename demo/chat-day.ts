@@ -38,6 +38,6 @@ function succeeded(verb: "created" | "updated", id: string, changes: Change[]): 
     resource: { type: "chat", id, label },
     changes,
     attempted: [],
-    sentence: `${verb} chat "${label}"${fields}.`,
+    sentence: `${verb} chat ${label}${fields}.`,
   };
 }

@@ -50,7 +50,7 @@ export class Client {
       return await response.text();
     } catch (cause) {
       throw new DemoFailure(
-        `Nothing answers at ${this.url}: start the server with \`npm start\`, or name another one with --url.`,
+        `Nothing answers at ${this.url}: start the server with \`npm start\`, give its PORT and HOST, or name it with --url.`,
         { cause },
       );
     }

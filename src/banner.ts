@@ -4,6 +4,7 @@ import { mutationDecisions } from "./audit/index.js";
 import type { Config } from "./config.js";
 import type { EmbeddedPostgres } from "./embedded-postgres.js";
 import { graphiqlIsInstalled } from "./http/graphiql.js";
+import { tokenCommand } from "./token-command.js";
 
 interface BannerParts {
   readonly config: Config;
@@ -49,7 +50,7 @@ async function databaseOf({ config, embedded, write, apiUrl }: BannerParts): Pro
 
 function nextCommand({ config, origin }: BannerParts): string {
   if (!config.development || config.tokens) return `curl -s ${origin}/readyz`;
-  const token = `npm run --silent token -- --tenant acme --subject u-1 --name "Sample Admin" --role admin`;
+  const token = tokenCommand(config.dataDir, `--tenant acme --subject u-1 --name "Sample Admin" --role admin`);
   const query = `{"query":"mutation { createGroup(input: { name: \\"Research\\" }) { id name } }"}`;
   return [
     `curl -s ${origin}/graphql -H "authorization: Bearer $(${token})" \\`,

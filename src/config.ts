@@ -103,6 +103,8 @@ const tokenVariables = ["JWT_ISSUER", "JWT_AUDIENCE", "JWKS_URL", "JWT_PUBLIC_KE
 const commonAlgorithms = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"] as const;
 
 const defaultHost = "127.0.0.1";
+/** Where DATA_DIR leads where it isn't set, from the folder in which the process was started. */
+export const defaultDataDir = ".data";
 
 /** The variable's text; an empty one counts as missing. */
 function textOf(env: NodeJS.ProcessEnv, variable: Variable): string | undefined {
@@ -192,7 +194,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const environment = reader.read("NODE_ENV", forms.environment.default("development"));
   const host = reader.read("HOST", forms.host.default(defaultHost));
   const port = reader.read("PORT", forms.port.prefault("4000"));
-  const dataDir = resolve(textOf(env, "DATA_DIR") ?? ".data");
+  const dataDir = resolve(textOf(env, "DATA_DIR") ?? defaultDataDir);
   const databases = readDatabases(reader, environment === "production");
   const fenceGrace = reader.read("FENCE_GRACE", forms.graceSeconds.prefault("3600"));
   const trustedProxies = reader.read("TRUSTED_PROXIES", forms.proxies.prefault(""));

@@ -65,7 +65,7 @@ describe("the start and the stop of the API", () => {
       changes: [],
       resource: started?.resource,
       sessionId: started?.sessionId,
-      description: `The system (api) stopped api "${started?.resource?.label ?? ""}".`,
+      description: `The API on ${started?.resource?.label ?? ""}, stopped.`,
     });
     expect(others.map(({ eventType }) => eventType)).toEqual(["api.started"]);
     expect(others[0]?.resource?.id).not.toBe(started?.resource?.id);

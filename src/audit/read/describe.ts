@@ -1,6 +1,9 @@
 import type { EntryRow } from "./entry-row.js";
 
-/** The columns that a description is made of; values aren't among them, since they may be secret to some readers. */
+/**
+ * The columns that a description is made of. Values aren't among them, since they may be secret to some readers, but for how
+ * many rows were changed in bulk.
+ */
 export type Described = Pick<
   EntryRow,
   | "actor_type"
@@ -20,7 +23,8 @@ export type Described = Pick<
   | "repeat_count_is_least"
   | "access"
   | "reported_by"
-> & { readonly changes: readonly { readonly field: string }[] };
+  | "reason"
+> & { readonly changes: readonly { readonly field: string; readonly new?: unknown }[] };
 
 const MAX_FIELDS = 8;
 const MAX_TEXT = 120;
@@ -52,21 +56,31 @@ function sentence(entry: Described): string {
 
 function actor(entry: Described): string {
   const name = plain(entry.actor_name ?? entry.actor_id);
+  // Who reports has just been named.
+  if (name !== null && name === plain(entry.reported_by)) return reporting(entry);
   switch (entry.actor_type) {
     case "USER":
       return `${name ?? "A user"}${representing(entry)}`;
     case "SERVICE":
       return `${name ?? "A service"}${representing(entry)}`;
     case "SYSTEM":
+      if (entry.resource_type === "api") return api(entry);
       return `The system (${plain(entry.subsystem) ?? "unnamed part"})`;
     case "DATABASE":
-      return "Someone with direct access to the database";
+      return name === null ? "Someone with direct access to the database" : `The database login ${name}`;
     case "ANONYMOUS":
       return "An unidentified caller";
     default:
       return name ?? "Someone";
   }
 }
+
+const reporting = ({ on_behalf_of: whom }: Described): string =>
+  whom === null ? "it" : `it, on behalf of ${plain(whom)},`;
+
+/** The program itself, by its label: where it runs, and of which version. */
+const api = ({ resource_label: label }: Described): string =>
+  label === null ? "The API" : `The API on ${plain(label)},`;
 
 const representing = ({ on_behalf_of: whom }: Described): string =>
   whom === null ? "" : ` on behalf of ${plain(whom)}`;
@@ -91,11 +105,22 @@ const infinitive: Readonly<Record<string, string>> = {
 
 function done(entry: Described): string {
   if (entry.action === "READ") return read(entry);
+  const rows = rowsInBulk(entry);
   const verb = entry.action === null ? undefined : pastTense[entry.action];
   if (verb === undefined)
     return `did ${plain(entry.event_type)}${entry.resource_type === null ? "" : ` to ${resource(entry)}`}`;
+  if (entry.actor_type === "SYSTEM" && entry.resource_type === "api") return verb;
+  if (rows !== null) return `${verb} ${rows} of ${kindOf(entry)} in bulk${why(entry)}`;
   return `${verb} ${resource(entry)}${entry.action === "UPDATE" ? fields(entry) : ""}`;
 }
+
+/** Such as `1 row`, where the entry is that of one statement on a whole table; null for all others. */
+function rowsInBulk({ actor_type: type, resource_id: id, changes: [first] }: Described): string | null {
+  if (type !== "DATABASE" || id !== null || first?.field !== "rows" || typeof first.new !== "number") return null;
+  return `${String(first.new)} row${first.new === 1 ? "" : "s"}`;
+}
+
+const why = ({ reason }: Described): string => (reason === null ? "" : `: ${plain(reason).replace(/\.$/, "")}`);
 
 function read({ access, resource_id: id, operation }: Described): string {
   const rows = access?.rows ?? 0;
@@ -111,11 +136,19 @@ function attempted(entry: Described): string {
   if (entry.action === "READ") return "read the log";
   if (entry.resource_type === null) return `do ${plain(entry.event_type)}`;
   const verb = entry.action === null ? undefined : infinitive[entry.action];
-  return `${verb ?? "act on"} ${resource(entry)}`;
+  return `${verb ?? called(entry)} ${resource(entry)}`;
 }
 
-function resource({ resource_type: type, resource_id: id, resource_label: label }: Described): string {
-  const kind = plain(type)?.replaceAll("_", " ") ?? "something";
+/** Of several actions it isn't known which it would have been. */
+const called = ({ operation }: Described): string => (operation === null ? "act on" : `call ${plain(operation)} on`);
+
+const kindOf = ({ resource_type: type }: Described): string => plain(type)?.replaceAll("_", " ") ?? "something";
+
+function resource(entry: Described): string {
+  const { resource_type: type, resource_id: id, resource_label: label } = entry;
+  const kind = kindOf(entry);
+  // The beginning of an id is no title.
+  if (label !== null && label !== "" && id?.startsWith(label)) return `${kind} ${plain(label)}`;
   if (label !== null) return `${kind} "${plain(label)}"`;
   if (id !== null) return `${kind} ${plain(id)}`;
   return type === null ? kind : `${/^[aeiou]/i.test(kind) ? "an" : "a"} ${kind}`;

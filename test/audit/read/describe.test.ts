@@ -20,6 +20,7 @@ const entry: Described = {
   repeat_count_is_least: null,
   access: null,
   reported_by: null,
+  reason: null,
   changes: [{ field: "name" }, { field: "status" }],
 };
 
@@ -45,6 +46,44 @@ group("a description", () => {
     );
   });
 
+  test("names who reports once", () => {
+    const reported = { action: "REQUEST", resource_type: "http_request", resource_label: "GET https://a.example.com/" };
+    const own = { ...reported, reported_by: "gw-1", actor_id: "gw-1", actor_name: null };
+    expect(sentence(own)).toBe('Reported by gw-1: it made http request "GET https://a.example.com/".');
+    expect(sentence({ ...own, on_behalf_of: "u-7", outcome: "DENIED", error_code: "FORBIDDEN" })).toBe(
+      'Reported by gw-1: it, on behalf of u-7, was not allowed to make http request "GET https://a.example.com/": FORBIDDEN.',
+    );
+  });
+
+  test("names the login of who changed a table directly, and tells a change in bulk from one of a row", () => {
+    const direct = { actor_type: "DATABASE", actor_id: null, actor_name: "migrator", resource_label: null };
+    const bulk = (rows: number): Partial<Described> => ({
+      ...{ ...direct, resource_id: null, resource_type: "group_budget", reason: "A new year." },
+      changes: [{ field: "rows", new: rows }, { field: "statement" }],
+    });
+    expect(sentence(direct)).toBe("The database login migrator updated device 0192-3: name, status.");
+    expect(sentence(bulk(1))).toBe("The database login migrator updated 1 row of group budget in bulk: A new year.");
+    expect(sentence({ ...bulk(12_000), action: "DELETE", reason: null })).toBe(
+      "The database login migrator deleted 12000 rows of group budget in bulk.",
+    );
+    expect(sentence({ ...bulk(1), resource_id: "7" })).toBe(
+      "The database login migrator updated group budget 7: rows, statement.",
+    );
+  });
+
+  test("tells of the program's own start and stop without saying twice who it is", () => {
+    const api = { actor_type: "SYSTEM", actor_id: null, actor_name: null, subsystem: "api", resource_type: "api" };
+    expect(sentence({ ...api, action: "STOP", resource_label: "vm, version 0.1.0" })).toBe(
+      "The API on vm, version 0.1.0, stopped.",
+    );
+    expect(sentence({ ...api, action: "START", resource_label: null })).toBe("The API started.");
+  });
+
+  test("doesn't take the beginning of an id for a name", () => {
+    expect(sentence({ resource_label: "0192" })).toBe("Sample Admin updated device 0192: name, status.");
+    expect(sentence({ resource_label: "" })).toBe('Sample Admin updated device "": name, status.');
+  });
+
   test("is another for each action and outcome", () => {
     const sentences = auditOutcomes.flatMap((outcome) =>
       [...auditActions, null].map((action) => sentence({ action, outcome, error_code: codes[outcome] ?? null })),
@@ -66,7 +105,7 @@ group("a description", () => {
         "Sample Admin tried to start device "kiosk-7" and failed: NOT_FOUND.",
         "Sample Admin tried to stop device "kiosk-7" and failed: NOT_FOUND.",
         "Sample Admin tried to make device "kiosk-7" and failed: NOT_FOUND.",
-        "Sample Admin tried to act on device "kiosk-7" and failed: NOT_FOUND.",
+        "Sample Admin tried to call updateDevice on device "kiosk-7" and failed: NOT_FOUND.",
         "Sample Admin was not allowed to create device "kiosk-7": FORBIDDEN.",
         "Sample Admin was not allowed to update device "kiosk-7": FORBIDDEN.",
         "Sample Admin was not allowed to delete device "kiosk-7": FORBIDDEN.",
@@ -74,7 +113,7 @@ group("a description", () => {
         "Sample Admin was not allowed to start device "kiosk-7": FORBIDDEN.",
         "Sample Admin was not allowed to stop device "kiosk-7": FORBIDDEN.",
         "Sample Admin was not allowed to make device "kiosk-7": FORBIDDEN.",
-        "Sample Admin was not allowed to act on device "kiosk-7": FORBIDDEN.",
+        "Sample Admin was not allowed to call updateDevice on device "kiosk-7": FORBIDDEN.",
       ]
     `);
     expect(new Set(sentences).size).toBe(sentences.length);

@@ -71,7 +71,11 @@ async function run(drillGround: DrillGround): Promise<DrillReport> {
     for (const who of line.by) {
       tried.push({ what: line.what, who, ...(await tryLine(ground, line, who, plain)) });
       if (who === "superuser" && line.isBreach)
-        tried.push({ what: line.what, who: `${who}, event triggers`, ...(await tryLine(ground, line, who, guarded)) });
+        tried.push({
+          what: line.what,
+          who: `${who} (event triggers on)`,
+          ...(await tryLine(ground, line, who, guarded)),
+        });
     }
   }
   return report(tried);
@@ -155,7 +159,7 @@ async function judgeLine(
   // Who owns the tables here may act as audit_guard, and so take the fence down and put it up again.
   const administers = line.isBreach === true && (who === "owner" || who === "superuser");
   const silent = (text: string): Judgement => ({
-    outcome: administers ? "detectable only by sealing" : "LOST",
+    outcome: administers ? "detectable by comparison" : "LOST",
     how: how(text),
   });
   const harm = alterations(base.log, await logState(copy.adminUrl)).filter(

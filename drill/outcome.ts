@@ -1,5 +1,5 @@
 /** What came of an attempt to do something past the log, or to the log. Anything else is a loss. */
-export const outcomes = ["refused", "recorded", "detectable only by sealing", "LOST"] as const;
+export const outcomes = ["refused", "recorded", "detectable by comparison", "LOST"] as const;
 export type Outcome = (typeof outcomes)[number];
 
 export interface Judgement {

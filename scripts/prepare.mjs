@@ -170,7 +170,8 @@ async function run(program, args, failure) {
   });
   for (const each of signals) process.off(each, hand);
   if (received) throw new PrepareError(`stopped by ${received}`, 128 + constants.signals[received]);
-  if (code !== 0) throw new PrepareError(`${failure}: ${program} ended with ${code ?? signal}.`);
+  // What it was has been said by the program itself, unless something ended it.
+  if (code !== 0) throw new PrepareError(signal ? `${failure}: ${program} was ended by ${signal}.` : `${failure}.`);
 }
 
 function endGroup(pid, signal) {

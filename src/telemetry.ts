@@ -3,6 +3,7 @@ import type { AuditObserver } from "./audit/index.js";
 import type { PendingEntry, StatedEntry } from "./audit/entry.js";
 import type { SpoolObserver } from "./audit/spool/spool.js";
 import type { Logger } from "./log.js";
+import { fenceHint } from "./log/safe-error.js";
 import type { Metrics } from "./metrics.js";
 
 const mostNamed = 20;
@@ -59,7 +60,9 @@ export class Telemetry implements AuditObserver, SpoolObserver {
   unforeseen(error: unknown, place: string): string {
     const id = randomUUID();
     this.metrics.internalErrors.inc();
-    this.log.error({ id, place, error }, "an error that no one foresaw");
+    const hint = fenceHint(error);
+    if (hint === undefined) this.log.error({ id, place, error }, "an error that no one foresaw");
+    else this.log.error({ hint, id, place, error }, "refused by the fence: nothing was changed");
     return id;
   }
 }

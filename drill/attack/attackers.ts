@@ -39,7 +39,7 @@ export async function attackersOf(
       isAdministrator: false,
     },
     {
-      name: "API, no event triggers",
+      name: "API (no event triggers)",
       base: plain,
       url: same(guarded.database.apiUrl),
       prelude: null,

@@ -76,12 +76,12 @@ async function judge({ attacker, before, late, adminUrl, apiUrl }: Done): Promis
     const untrue = await untrueStamps(adminUrl, fresh, new URL(attacker.url("any")).username);
     if (untrue === 0) return { outcome: "recorded", how: "an entry of now, with the writer's login" };
     const how = "a new entry that says another time, transaction or login than was";
-    return { outcome: attacker.isAdministrator ? "detectable only by sealing" : "LOST", how };
+    return { outcome: attacker.isAdministrator ? "detectable by comparison" : "LOST", how };
   }
   if (!attacker.isAdministrator) return { outcome: "LOST", how: harm.join(", ") };
   const found = await withClient(apiUrl, selfCheck).catch(() => ["the log can't be looked at"]);
   return {
-    outcome: "detectable only by sealing",
+    outcome: "detectable by comparison",
     how: found.length > 0 ? `${harm.join(", ")}; the next start refuses` : harm.join(", "),
   };
 }

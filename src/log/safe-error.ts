@@ -1,7 +1,7 @@
 import { GraphQLError } from "graphql";
 import { AuditError, FENCE_REFUSED } from "../audit/index.js";
 
-/** What the log keeps of an error. */
+/** What the log keeps of an error. Of a refusal of the fence no stack: it was at COMMIT, and shows nothing of who wrote the row. */
 export interface SafeError {
   readonly name: string;
   readonly code?: string;
@@ -24,14 +24,14 @@ const mostFrames = 20;
  * of those kinds that quote what they were given. Causes are kept, five deep.
  */
 export function safeError(error: unknown): SafeError {
-  return describe(error, deepest);
+  return describe(error, deepest, fenceHint(error) === undefined);
 }
 
-function describe(error: unknown, depth: number): SafeError {
+function describe(error: unknown, depth: number, withStack: boolean): SafeError {
   if (!(error instanceof Error)) return { name: typeof error };
-  const known = error as Error & { readonly code?: unknown; readonly driverError?: unknown };
-  const stack = framesOf(error);
-  const inner: unknown = known.driverError ?? error.cause ?? (error instanceof GraphQLError && error.originalError);
+  const known = error as Error & { readonly code?: unknown };
+  const stack = withStack ? framesOf(error) : [];
+  const inner = innerOf(error);
   return {
     name: error.name,
     ...(typeof known.code === "string" && { code: known.code }),
@@ -39,9 +39,9 @@ function describe(error: unknown, depth: number): SafeError {
     ...hintOf(error),
     ...placeOf(error),
     ...(stack.length > 0 && { stack }),
-    ...(inner instanceof Error && inner !== error && depth > 0 && { cause: describe(inner, depth - 1) }),
+    ...(inner instanceof Error && inner !== error && depth > 0 && { cause: describe(inner, depth - 1, withStack) }),
     ...(error instanceof AggregateError &&
-      depth > 0 && { errors: error.errors.slice(0, deepest).map((each) => describe(each, depth - 1)) }),
+      depth > 0 && { errors: error.errors.slice(0, deepest).map((each) => describe(each, depth - 1, withStack)) }),
   };
 }
 
@@ -58,6 +58,21 @@ function quotes(error: Error): boolean {
   if (driverError instanceof Error) return true;
   if (typeof routine === "string" && routine.startsWith("exec_stmt_")) return true;
   return typeof code === "string" && /^22[0-9A-Z]{3}$/.test(code);
+}
+
+/** What to do, where the fence refused and said so; undefined for every other error. */
+export function fenceHint(error: unknown): string | undefined {
+  for (let at = error, depth = deepest; at instanceof Error && depth > 0; depth--) {
+    if (isFence(at)) return hintOf(at).hint;
+    at = innerOf(at);
+  }
+  return undefined;
+}
+
+/** What stands behind an error: what its driver, or graphql-js, wrapped, or its cause. */
+function innerOf(error: Error): unknown {
+  const { driverError } = error as { readonly driverError?: unknown };
+  return driverError ?? error.cause ?? (error instanceof GraphQLError && error.originalError);
 }
 
 /** The fence's own words: a table, an id, fields, and the remedy. An ORM's error has its code too, but other words. */

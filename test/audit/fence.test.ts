@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { makeExecutableSchema } from "@graphql-tools/schema";
+import { pino } from "pino";
 import { EntitySchema } from "typeorm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { fencesOf } from "../../src/audit/fence/fence.js";
@@ -12,8 +13,11 @@ import {
   type AuditedResource,
   type MutationContext,
 } from "../../src/audit/index.js";
+import { humanLine } from "../../src/log/human-line.js";
 import { safeError } from "../../src/log/safe-error.js";
+import { Metrics } from "../../src/metrics.js";
 import { provisionFences } from "../../src/provision/fences.js";
+import { Telemetry } from "../../src/telemetry.js";
 import { insertEntry } from "../database/support/entry.js";
 import { outcomeOf, session } from "../database/support/session.js";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
@@ -168,6 +172,14 @@ describe("an audited operation that writes what it neither names nor touched", (
         "and change it by context.manager.",
     });
     expect(JSON.stringify(logged)).not.toContain("canary");
+    const lines: string[] = [];
+    const write = (line: string): void => void lines.push(humanLine(line));
+    const log = pino({ base: null, errorKey: "error", serializers: { error: safeError } }, { write });
+    new Telemetry(log, new Metrics()).unforeseen(runtime.unforeseen[0], "change");
+    expect(lines.join("")).toMatch(
+      / refused by the fence: nothing was changed \{"hint":"Name the id in the mutation's @audited/,
+    );
+    expect(lines.join("")).not.toContain('"stack"');
   });
 
   it("passes once it touches it", async () => {

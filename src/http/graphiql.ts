@@ -44,11 +44,31 @@ const page = `<!doctype html>
 </html>
 `;
 
+/** The first query needs an auditor's token, so it says how that gets here. */
+const firstQuery = `# The log, as an auditor sees it. Put a token into Headers, below: { "authorization": "Bearer …" }
+# One is printed by: npm run --silent token -- --tenant acme --subject u-2 --role auditor
+{
+  auditLogs(first: 10) {
+    nodes {
+      occurredAt
+      description
+      changes {
+        field
+        op
+        old
+        new
+        secret
+      }
+    }
+  }
+}
+`;
+
 const start = `ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
     fetcher: GraphiQL.createFetcher({ url: "/graphql" }),
     defaultHeaders: JSON.stringify({ authorization: "Bearer " }, null, 2),
-    defaultQuery: "# Print a token: npm run --silent token -- --tenant acme --subject u-1 --role admin\\n{\\n  groups {\\n    nodes { id name }\\n  }\\n}\\n",
+    defaultQuery: ${JSON.stringify(firstQuery)},
     defaultEditorToolsVisibility: "headers",
   }),
 );

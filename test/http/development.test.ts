@@ -57,6 +57,16 @@ describe("what is for development alone", () => {
     }
   });
 
+  it("begins GraphiQL with a query that shows the log to an auditor, and says where the token goes", async () => {
+    const script = await (await development.fetch("/graphiql/start.js")).text();
+    const query = JSON.parse(/defaultQuery: (".*"),$/m.exec(script)?.[1] ?? '""') as string;
+    expect(query).toContain("Headers");
+    const token = await development.token({ tenant: "acme", roles: ["auditor"] });
+    const { data, errors } = await development.request(query, { token });
+    expect([errors, data]).toEqual([undefined, { auditLogs: { nodes: expect.any(Array) as unknown[] } }]);
+    expect(query).toContain("--role auditor");
+  });
+
   it("lets GraphiQL's page ask no other host", async () => {
     const policy = (await development.fetch("/graphiql")).headers.get("content-security-policy") ?? "";
     const sources = policy.split("; ").flatMap((directive) => directive.split(" ").slice(1));

@@ -49,7 +49,11 @@ describe("a login's mode", () => {
     const outcome = () => session(loginUrl, (client) => outcomeOf(client, rename(randomBytes(4).toString("hex"))));
     const before = await lastEntry();
     expect(await outcome()).toBe("succeeded");
-    await asAdmin(`insert into audit.fence_mode values ($1, 'refuse')`, [login.user]);
+    await session(database.adminUrl, (client) =>
+      client.query(
+        `set role audit_guard; insert into audit.fence_mode (login, mode) values ('${login.user}', 'refuse')`,
+      ),
+    );
     expect(await outcome()).toBe("QL001 fence");
     await asAdmin(`update audit.fence_mode set mode = 'record' where login = $1`, [login.user]);
     expect(await outcome()).toBe("succeeded");

@@ -45,14 +45,19 @@ export class Client {
       traceparent: `00-${this.traceId}-${this.traceId.slice(0, 16)}-01`,
       "x-audit-reason": "The demo",
     };
+    // One of its own: that of AbortSignal.timeout doesn't keep the process there to hear of it.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), deadline);
     try {
-      const response = await fetch(this.url, { method: "POST", headers, body, signal: AbortSignal.timeout(deadline) });
+      const response = await fetch(this.url, { method: "POST", headers, body, signal: late.signal });
       return await response.text();
     } catch (cause) {
       throw new DemoFailure(
         `Nothing answers at ${this.url}: start the server with \`npm start\`, give its PORT and HOST, or name it with --url.`,
         { cause },
       );
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -19,16 +19,6 @@ const demo = (env: Readonly<Record<string, string>>, ...args: string[]) =>
     });
   });
 
-/** A port of this machine that nothing listens on. */
-async function freePort(): Promise<string> {
-  const taken = createServer().listen(0, "127.0.0.1");
-  await once(taken, "listening");
-  const { port } = taken.address() as AddressInfo;
-  taken.close();
-  await once(taken, "close");
-  return String(port);
-}
-
 describe("the demo", () => {
   let server: TestServer;
   let env: Record<string, string>;
@@ -59,11 +49,15 @@ describe("the demo", () => {
   });
 
   it("says that nothing answers before anything else, and --url wins over PORT", async () => {
-    const port = await freePort();
+    // Held, so that no other server of the tests comes to listen there.
+    const mute = createServer((_, response) => response.destroy()).listen(0, "127.0.0.1");
+    await once(mute, "listening");
+    const port = String((mute.address() as AddressInfo).port);
     const refusal = (why: string) => ({ code: 1, stdout: "", stderr: expect.stringContaining(why) as string });
     const nothing = refusal(`✗ Nothing answers at http://127.0.0.1:${port}/graphql: `);
     expect(await demo({ ...env, PORT: port })).toEqual(nothing);
     expect(await demo(env, "--url", `http://127.0.0.1:${port}/graphql`)).toEqual(nothing);
+    mute.close();
     expect(await demo({ ...env, PORT: "0" })).toEqual(refusal("name it with --url."));
   });
 });

@@ -38,7 +38,7 @@ const newIdOfServer = `
   language sql volatile parallel safe
   return uuidv7()`;
 
-const newIdOfOurs = `
+export const newIdOfOurs = `
   create function audit.new_id() returns uuid
   language sql volatile parallel safe
   return (

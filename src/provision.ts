@@ -176,15 +176,16 @@ function rightsOf({ setting, url }: Access, purpose: Purpose): Promise<Rights> {
 
 /** Connects as whoever will, and looks what they may do. */
 async function requireRestricted(setting: string, url: string, purpose: Purpose): Promise<Access> {
-  const [place, { excess, hasGroup }] = await connectTo(
+  const [place, { excess, mending, hasGroup }] = await connectTo(
     setting,
     url,
     async (client) => [await readPlace(client), await readRights(client, purpose)] as const,
   );
   if (excess.length > 0) {
     const problem = `The login ${place.login} is too mighty to ${purpose.deed}: it ${excess.join(", ")}.`;
-    const remedy = `Set ${purpose.setting} to one that is a member of ${purpose.group} alone, or take that from it.`;
-    throw provisionError({ problem, remedy, sql: [] });
+    const remedy = `Set ${purpose.setting} to one that is a member of ${purpose.group} alone, or take that from it`;
+    const end = mending.length > 0 ? ", as an administrator of the server:" : ".";
+    throw provisionError({ problem, remedy: `${remedy}${end}`, sql: mending });
   }
   if (!hasGroup) throw lacksGroup(place.login, place.majorVersion, purpose);
   return { setting, url, place };

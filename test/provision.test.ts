@@ -232,6 +232,13 @@ describe("a login too mighty to serve with", () => {
     expect(error.problems.map(({ problem }) => problem)).toEqual([
       `The login ${database}_reader is too mighty to read the log with: it bypasses row-level security, is a member of audit_owner.`,
     ]);
+    expect(statementsOf(error)).toEqual([
+      `ALTER ROLE ${database}_reader NOBYPASSRLS;`,
+      `REVOKE audit_owner FROM ${database}_reader;`,
+    ]);
+    await paste(error);
+    const { readerUrl } = await start({ DATABASE_URL: adminUrl });
+    expect(await loginOf(readerUrl)).toEqual({ login: `${database}_reader`, database });
   });
 });
 
@@ -394,6 +401,7 @@ describe("READ_DATABASE_URL", () => {
       78,
       ["The login postgres is too mighty to read the log with: it is a superuser."],
     ]);
+    expect(statementsOf(error)).toEqual([]);
   });
 
   it("is refused where it is the login that serves", async () => {
@@ -403,6 +411,8 @@ describe("READ_DATABASE_URL", () => {
     expect(error.problems.map(({ problem }) => problem)).toEqual([
       `The login ${both.login} is too mighty to read the log with: it is a member of audit_writer.`,
     ]);
+    // It is by another group that it is one.
+    expect(statementsOf(error)).toEqual([`REVOKE app_api FROM ${both.login};`]);
   });
 
   it("is refused where it leads to another database", async () => {

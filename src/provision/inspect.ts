@@ -25,6 +25,8 @@ export interface Place {
 export interface Rights {
   /** Why it is too mighty, each as in "it …"; empty where it isn't. */
   readonly excess: readonly string[];
+  /** What takes that from it, but for a superuser's might and what it owns: whose those should be isn't known here. */
+  readonly mending: readonly string[];
   readonly hasGroup: boolean;
 }
 
@@ -96,6 +98,21 @@ export async function readRights(client: pg.Client, purpose: Purpose): Promise<R
              and relkind in ('r', 'p', 'v', 'm', 'S') and pg_has_role(me.oid, relowner, 'MEMBER')
              and relowner::regrole::text <> all ($1)
          ), null) end as excess,
+       case when me.rolsuper then '{}' else array_remove(array[
+         'ALTER ROLE ' || quote_ident(me.rolname) || nullif(concat(
+           case when me.rolbypassrls then ' NOBYPASSRLS' end,
+           case when me.rolcreaterole then ' NOCREATEROLE' end,
+           case when me.rolreplication then ' NOREPLICATION' end), '') || ';'
+       ], null) || array(
+         select format('REVOKE %I FROM %I;', held.rolname, me.rolname)
+         from pg_auth_members join pg_roles held on held.oid = roleid
+         where member = me.oid and exists (
+           select from pg_roles
+           where pg_has_role(held.oid, oid, 'MEMBER')
+             and (rolname = any ($1) or rolsuper or rolbypassrls or rolcreaterole or rolreplication)
+         )
+         order by held.rolname
+       ) end as mending,
        coalesce(pg_has_role(me.oid, to_regrole($3)::oid, 'USAGE'), false) as "hasGroup"
      from pg_roles me where rolname = session_user`,
     [purpose.forbidden, ["app", "audit", "audit_guard", "auditql"], purpose.group],

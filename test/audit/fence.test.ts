@@ -403,6 +403,49 @@ describe("policies of another version", () => {
     expect(await provision(thing as never, 0)).toEqual([]);
   });
 
+  it("and so do those that were altered together with the database's account of them", async () => {
+    const alter = (sql: string) =>
+      query(
+        database.adminUrl,
+        `alter event trigger audit_watch_fences disable; alter event trigger audit_refuse_ddl disable; ${sql};
+         update audit.fence set triggers = audit_guard.fence_triggers(relation), function_digest = (
+           select md5(prosrc || proconfig::text) from pg_proc where proname = 'fence_thing'
+         ) where resource_type = 'thing';
+         alter event trigger audit_watch_fences enable always; alter event trigger audit_refuse_ddl enable always`,
+      );
+    const replace = (from: string, to: string) =>
+      `do $$ begin execute replace(pg_get_functiondef('audit_guard.fence_thing()'::regprocedure), '${from}', '${to}'); end $$`;
+    const said = (fault: string) => [
+      `The fence of "app"."thing" is broken: ${fault}, though the database notes none of it. As the table's owner who may ` +
+        `act as audit_guard run SELECT audit_guard.lift_fence('"app"."thing"'); ` +
+        "Then: Start the server with a MIGRATION_DATABASE_URL: it makes it anew.",
+    ];
+    const anew = async () => {
+      await query(database.adminUrl, `do $$ begin perform audit_guard.lift_fence('"app"."thing"'); end $$`);
+      await provision(thing, 0);
+      expect(await findings(thing as never)).toEqual([]);
+    };
+    const otherFunction = said("its function isn't what the code makes");
+    await alter(replace("entries <> 1 or not are_told", "false"));
+    expect(await findings(thing as never)).toEqual(otherFunction);
+    await anew();
+    await alter("alter function audit_guard.fence_thing() set search_path = app, pg_catalog");
+    expect(await findings(thing as never)).toEqual(otherFunction);
+    await anew();
+    await alter("alter table app.thing disable trigger audit_fence_truncate");
+    expect(await findings(thing as never)).toEqual(said("a trigger doesn't fire as the code makes it"));
+    await anew();
+    // What stands beside for its grace time is none, unless it has no end.
+    await provision(narrow, 0);
+    await provision(thing, 3600);
+    expect(await findings(thing as never)).toEqual([]);
+    await alter(
+      `do $$ begin execute regexp_replace(pg_get_functiondef('audit_guard.fence_thing()'::regprocedure),
+         '< ''[0-9]{4}-', '< ''2999-', 'g'); end $$`,
+    );
+    expect(await findings(thing as never)).toEqual(otherFunction);
+  });
+
   it("are made once by any number of processes at a time", async () => {
     const notes = await Promise.all(Array.from({ length: 4 }, () => provision(wide, 0)));
     expect(notes.flat()).toHaveLength(1);

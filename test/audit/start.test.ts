@@ -69,7 +69,8 @@ describe("the start is refused", () => {
   it("where the API's login could alter the log, and no longer once what it says was pasted", async () => {
     await asAdmin(`grant update on ${partition} to ${login}; grant truncate on audit.entry to public;
       alter table audit.entry disable trigger refuse_row; alter table ${partition} enable trigger refuse_truncate;
-      create rule swallow as on insert to audit.entry do instead nothing`);
+      create rule swallow as on insert to audit.entry do instead nothing;
+      alter policy reader_selects on audit.entry using (true); alter table audit.entry alter id set default gen_random_uuid()`);
     const { exit, stderr } = await startInVain({ database });
     expect(exit).toEqual({ code: 78, signal: null });
     const findings = findingsIn(stderr);
@@ -79,6 +80,8 @@ describe("the start is refused", () => {
       "audit.entry lacks its guard refuse_row, or it doesn't fire always",
       `${partition} lacks its guard refuse_truncate, or it doesn't fire always`,
       "audit.entry has a rule swallow",
+      "The policy reader_selects of audit.entry isn't what the migrations made",
+      "The default for id of audit.entry isn't what the migrations made",
     ])
       expect(findings.join("\n")).toContain(fault);
     for (const finding of findings) {

@@ -1,5 +1,7 @@
 import type { ClientBase } from "pg";
+import { fenceAlterations } from "./alterations.js";
 import type { Fence, StandingPolicy } from "./fence.js";
+import { literal } from "./sql.js";
 
 interface Standing {
   readonly resource_type: string;
@@ -10,15 +12,31 @@ interface Standing {
 const remedy = "Start the server with a MIGRATION_DATABASE_URL: it makes it anew.";
 
 /**
- * What keeps the fences from holding what the code asks, a sentence each with what to do: one that is missing, broken, or
- * that asks for less than the policies. One that asks for more is another version's, which goes on. Empty where all hold.
+ * What keeps the fences from holding what the code asks, a sentence each with what to do: one that is missing, broken,
+ * other than the code makes it, or that asks for less than the policies. One that asks for more is another version's, which
+ * goes on: of that only what the database noted as it was made is compared. Empty where all hold.
  */
 export async function fenceFindings(client: ClientBase, fences: readonly Fence[]): Promise<string[]> {
   const { rows } = await client.query<Standing>("select * from audit_guard.fences()");
   const damage = await client.query<{ problem: string }>("select problem from audit_guard.fence_damage() as problem");
   const standing = new Map(rows.map((row) => [row.resource_type, row]));
   const lacking = fences.flatMap((fence) => lacks(fence, standing.get(fence.type)));
-  return [...damage.rows.map(({ problem }) => problem), ...lacking];
+  const broken = damage.rows.map(({ problem }) => problem);
+  // What is broken by the database's own account says so already.
+  const own = broken.length > 0 ? [] : fences.filter(({ type, digest }) => standing.get(type)?.digest === digest);
+  return [...broken, ...(await altered(client, own)), ...lacking];
+}
+
+// A start makes a fence anew only where the database's own account has it as broken, or has none.
+async function altered(client: ClientBase, fences: readonly Fence[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const fence of fences)
+    for (const fault of await fenceAlterations(client, fence))
+      found.push(
+        `The fence of ${fence.table} is broken: ${fault}, though the database notes none of it. As the table's owner who ` +
+          `may act as audit_guard run SELECT audit_guard.lift_fence(${literal(fence.table)}); Then: ${remedy}`,
+      );
+  return found;
 }
 
 function lacks({ type, table, digest, policies }: Fence, standing: Standing | undefined): string[] {

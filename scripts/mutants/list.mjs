@@ -299,6 +299,27 @@ export const mutants = [
     tests: ["test/relay/limits.test.ts"],
   },
   {
+    name: "the start looks at the guards' names, not at what they do",
+    file: "src/audit/self-check/functions.ts",
+    find: "or source <> all (sources) or described.attributes <> made.attributes",
+    replace: "or described.attributes <> made.attributes",
+    tests: ["test/database/self-check.test.ts"],
+  },
+  {
+    name: "the start looks at the names of policies and defaults alone",
+    file: "src/audit/self-check/parts.ts",
+    find: "wanted.definition is distinct from described.definition",
+    replace: "(wanted.definition is null) <> (described.definition is null)",
+    tests: ["test/database/self-check.test.ts"],
+  },
+  {
+    name: "the database's own account of a fence is believed",
+    file: "src/audit/fence/alterations.ts",
+    find: 'withoutSparing(found.source ?? "") === bodyOf(made) &&',
+    replace: '(withoutSparing(found.source ?? "") === bodyOf(made) || made !== "") &&',
+    tests: ["test/audit/fence.test.ts"],
+  },
+  {
     name: "control: the retries are one more",
     file: "src/audit/audited-call.ts",
     find: "const MAX_TRIES = 4;",

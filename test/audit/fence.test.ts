@@ -446,6 +446,22 @@ describe("policies of another version", () => {
     expect(await findings(thing as never)).toEqual(otherFunction);
   });
 
+  it("and so does a database that can't be asked about them", async () => {
+    const rename = (from: string, to: string) =>
+      query(
+        database.adminUrl,
+        `alter event trigger audit_refuse_ddl disable; alter function audit_guard.${from}() rename to ${to};
+         alter event trigger audit_refuse_ddl enable always`,
+      );
+    await rename("fences", "taken_away");
+    expect(await findings(thing as never)).toEqual([
+      "The fences can't be looked at (42883: function audit_guard.fences() does not exist): mend what else is named, and " +
+        "start again.",
+    ]);
+    await rename("taken_away", "fences");
+    expect(await findings(thing as never)).toEqual([]);
+  });
+
   it("are made once by any number of processes at a time", async () => {
     const notes = await Promise.all(Array.from({ length: 4 }, () => provision(wide, 0)));
     expect(notes.flat()).toHaveLength(1);

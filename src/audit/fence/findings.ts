@@ -1,4 +1,4 @@
-import type { ClientBase } from "pg";
+import pg, { type ClientBase } from "pg";
 import { fenceAlterations } from "./alterations.js";
 import type { Fence, StandingPolicy } from "./fence.js";
 import { literal } from "./sql.js";
@@ -14,9 +14,21 @@ const remedy = "Start the server with a MIGRATION_DATABASE_URL: it makes it anew
 /**
  * What keeps the fences from holding what the code asks, a sentence each with what to do: one that is missing, broken,
  * other than the code makes it, or that asks for less than the policies. One that asks for more is another version's, which
- * goes on: of that only what the database noted as it was made is compared. Empty where all hold.
+ * goes on: of that only what the database noted as it was made is compared. Empty where all hold. Throws only where the
+ * connection fails.
  */
 export async function fenceFindings(client: ClientBase, fences: readonly Fence[]): Promise<string[]> {
+  try {
+    return await look(client, fences);
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    return [
+      `The fences can't be looked at (${error.code}: ${error.message}): mend what else is named, and start again.`,
+    ];
+  }
+}
+
+async function look(client: ClientBase, fences: readonly Fence[]): Promise<string[]> {
   const { rows } = await client.query<Standing>("select * from audit_guard.fences()");
   const damage = await client.query<{ problem: string }>("select problem from audit_guard.fence_damage() as problem");
   const standing = new Map(rows.map((row) => [row.resource_type, row]));

@@ -220,7 +220,7 @@ const replaced: [what: string, name: string, fault: string, says: string][] = [
     `create or replace function audit_guard.refuse_change() returns trigger
      language plpgsql set search_path = pg_catalog, pg_temp as 'begin return coalesce(new, old); end'`,
     "The function audit_guard.refuse_change() isn't what the migrations made: its source is another. As audit_guard, make " +
-      "it again as migrations/1795219204000-guards.ts does, and compare with a fresh database",
+      "it again as migrations/1795219204000-guards.ts does, and later migrations alter it, and compare with a fresh database",
   ],
   [
     "it folds nothing",
@@ -280,7 +280,7 @@ const replaced: [what: string, name: string, fault: string, says: string][] = [
     "audit_guard.merged_drops(jsonb,jsonb,bigint)",
     `drop function audit_guard.merged_drops(jsonb, jsonb, bigint)`,
     "There is no function audit_guard.merged_drops(jsonb,jsonb,bigint). As audit_guard, make it as " +
-      "migrations/1795219216000-counted-numbers.ts does.",
+      "migrations/1795219216000-counted-numbers.ts does, and later migrations alter it.",
   ],
 ];
 

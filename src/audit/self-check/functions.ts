@@ -20,12 +20,13 @@ const given = `
 const altered = `
   with ${given}, ${describedFunctions}
   select case
-    when described.name is null then format('There is no function %s. As audit_guard, make it as %s does.',
+    when described.name is null then format('There is no function %s. As audit_guard, make it as %s does, '
+      'and later migrations alter it.',
       made.name, migration)
     when made.name is null then format('The migrations didn''t make the function %s. SET ROLE audit_guard; '
       'DROP FUNCTION %1$s; RESET ROLE;', described.name)
-    else format('The function %s isn''t what the migrations made: %s. As audit_guard, make it again as %s does, and compare '
-      'with a fresh database; where a newer version migrated this one, start that.', made.name, concat_ws('; ',
+    else format('The function %s isn''t what the migrations made: %s. As audit_guard, make it again as %s does, and later '
+      'migrations alter it, and compare with a fresh database; where a newer version migrated this one, start that.', made.name, concat_ws('; ',
         case when source <> all (sources) then 'its source is another' end,
         case when described.attributes <> made.attributes
           then format('it is "%s", not "%s"', described.attributes, made.attributes) end), migration)

@@ -105,6 +105,13 @@ export const mutants = [
     tests: ["test/audit/floods.test.ts"],
   },
   {
+    name: "a flood at one thing hides an attempt at another",
+    file: "src/audit/fold.ts",
+    find: "if (fresh > 0) return false;",
+    replace: "if (fresh > 9_999) return false;",
+    tests: ["test/audit/fold.test.ts"],
+  },
+  {
     name: "failures are folded too",
     file: "src/audit/fold.ts",
     find: 'entries.some(({ outcome }) => outcome !== "DENIED")',

@@ -7,6 +7,11 @@ import type { PendingEntry } from "./entry.js";
 const WINDOW = 60_000;
 /** Beyond so many, entries are written one by one: what is counted is held in memory. */
 const MAX_WINDOWS = 10_000;
+/**
+ * Beyond the rate so many targets that a window hasn't met are written by themselves; as many within it are remembered.
+ * Each is held as 16 characters, and only with its entry written: all windows hold a million at most, in some 60 MB.
+ */
+const MAX_TARGETS = 50;
 /** A summary that couldn't be written is tried again after so long, and after longer each time, until the stop. */
 const RETRY = 5_000;
 const LONGEST_RETRY = 60_000;
@@ -27,15 +32,19 @@ export interface FoldOptions {
 }
 
 interface Window {
-  /** How many were written by themselves. */
+  /** How many were written by themselves, whatever their targets. */
   taken: number;
+  /** What those that have entries of their own were aimed at, and how many of it came beyond the rate. */
+  readonly met: Set<string>;
+  metBeyond: number;
   batch: FoldBatch | null;
   readonly timer: NodeJS.Timeout;
 }
 
 /**
  * Counts equal attempts that come too fast: within a minute, those beyond a rate become one summary at the minute's end.
- * Of attempts at changes DENIED alone is ever folded; of looks at the log whatever the same reader asks again.
+ * Of attempts at changes DENIED alone is ever folded, and never the first at each of 50 targets; of looks at the log whatever
+ * the same reader asks again.
  *
  * @example
  * const folds = new Folds({ deniedPerMinute: 10, write, onError });
@@ -54,11 +63,14 @@ export class Folds {
     this.#options = options;
   }
 
-  /** Folds an attempt whose entries are all DENIED, if it has come too often; false where they are to be written. */
+  /**
+   * Folds an attempt whose entries are all DENIED, if it has come too often and is aimed at nothing new; false where they
+   * are to be written. A flood at one thing so hides no attempt at another, nor one from another address.
+   */
   foldDenied(entries: readonly PendingEntry[]): boolean {
     const [first] = entries;
     if (!first || entries.some(({ outcome }) => outcome !== "DENIED")) return false;
-    return this.fold(first, this.#options.deniedPerMinute, "");
+    return this.#fold(first, this.#options.deniedPerMinute, "", entries.map(targetOf));
   }
 
   /**
@@ -68,13 +80,21 @@ export class Folds {
    * @param likeness what equal attempts have in common beyond actor, operation and outcome
    */
   fold(entry: PendingEntry, perWindow: number, likeness: string): boolean {
+    return this.#fold(entry, perWindow, likeness, []);
+  }
+
+  #fold(entry: PendingEntry, perWindow: number, likeness: string, targets: readonly string[]): boolean {
     const key = keyOf(entry, likeness);
     const window = this.#windows.get(key) ?? this.#open(key);
     if (!window) return false;
     if (window.taken < perWindow) {
       window.taken += 1;
+      remember(window, targets, MAX_TARGETS - window.met.size);
       return false;
     }
+    const fresh = remember(window, targets, MAX_TARGETS - window.metBeyond);
+    window.metBeyond += fresh;
+    if (fresh > 0) return false;
     window.batch ??= new FoldBatch(entry);
     window.batch.add(entry);
     this.#options.file?.note(window.batch);
@@ -103,7 +123,7 @@ export class Folds {
   #open(key: string): Window | null {
     if (this.#isClosing || this.#windows.size + this.#unwritten.size >= MAX_WINDOWS) return null;
     const timer = setTimeout(() => this.#end(key), this.#options.window ?? WINDOW).unref();
-    const window: Window = { taken: 0, batch: null, timer };
+    const window: Window = { taken: 0, met: new Set(), metBeyond: 0, batch: null, timer };
     this.#windows.set(key, window);
     return window;
   }
@@ -152,6 +172,19 @@ export class Folds {
     }, wait).unref();
     this.#retries.add(timer);
   }
+}
+
+/** Notes targets that the window hasn't met, as many as there is room for. Answers how many. */
+function remember({ met }: Window, targets: readonly string[], room: number): number {
+  const fresh = [...new Set(targets)].filter((target) => !met.has(target)).slice(0, Math.max(0, room));
+  for (const target of fresh) met.add(target);
+  return fresh.length;
+}
+
+/** What an attempt was aimed at, and from where, as a digest: ids may be long. */
+function targetOf({ resource, origin }: PendingEntry): string {
+  const text = JSON.stringify([resource?.type, resource?.id, origin.ip]);
+  return createHash("sha256").update(text).digest().toString("base64", 0, 12);
 }
 
 /** What makes two attempts equal, as a digest: filters may be long. */

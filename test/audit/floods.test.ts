@@ -135,6 +135,30 @@ describe("equal refusals beyond the rate", () => {
     expect(foldFiles().filter((name) => name.startsWith(`${String(before?.pid)}-`))).toEqual([]);
   });
 
+  it("hide no attempt at another thing, nor its first from another address", async () => {
+    const server = await start({ TRUSTED_PROXIES: "loopback" });
+    const token = await server.token(member);
+    const jewel = "5d0f3a52-6f7e-4e1b-9d1b-2a4b6c8d0e1f";
+    const remove = (id: string) => `mutation { it: deleteDevice(input: { id: "${id}" }) { id } }`;
+    const cheap = "0b7c1f6e-93a5-4c2d-8f10-6f2d9b1c7a33";
+    const answers = await flood(server, 11, token, remove(cheap));
+    answers.push(...(await flood(server, 2, token, remove(jewel))));
+    for (let time = 0; time < 2; time++)
+      answers.push(await server.request(remove(jewel), { token, headers: { "x-forwarded-for": "192.0.2.1" } }));
+    expect(answers.map(entryIds)).toEqual([...Array<number>(10).fill(1), 0, 1, 0, 1, 0]);
+    const found = await readLog(server, { resourceId: [jewel] });
+    expect(found.map(({ operation, outcome, ip, sequenceNumber }) => [operation, outcome, ip, sequenceNumber])).toEqual(
+      [
+        ["deleteDevice", "DENIED", "127.0.0.1", "11"],
+        ["deleteDevice", "DENIED", "192.0.2.1", "13"],
+      ],
+    );
+    await server.stop();
+    const entries = await deniedAfterwards();
+    expect(toldNumbers(entries)).toEqual(numbers(answers));
+    expect(entries.at(-1)).toMatchObject({ repeatCount: 3, resource: { type: "device", id: null } });
+  });
+
   it("are counted across what comes between, number by number", async () => {
     const server = await start({ AUDIT_DENIED_PER_MINUTE: "1" });
     const admin = await server.token({ tenant: "acme", roles: ["admin"] });

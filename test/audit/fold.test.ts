@@ -5,8 +5,13 @@ import { until } from "../support/until.js";
 
 const origin = { requestId: null, clientRequestId: null, traceId: null, reason: null, ip: null, userAgent: null };
 
-/** An attempt of one of many actors. */
-function attempt(sequenceNumber: number, actor = "u-1", outcome: AuditOutcome = "DENIED"): PendingEntry {
+/** An attempt of one of many actors, at the same thing unless said. */
+function attempt(
+  sequenceNumber: number,
+  actor = "u-1",
+  outcome: AuditOutcome = "DENIED",
+  { id = "cheap", ip = null }: { readonly id?: string; readonly ip?: string | null } = {},
+): PendingEntry {
   return {
     tenantId: "acme",
     actor: { ...anonymous, type: "USER", id: actor },
@@ -14,11 +19,11 @@ function attempt(sequenceNumber: number, actor = "u-1", outcome: AuditOutcome = 
     eventType: "device.update_denied",
     outcome,
     error: outcome === "SUCCESS" ? null : { code: "FORBIDDEN", message: "no" },
-    resource: { type: "device", id: String(sequenceNumber), label: "kiosk" },
+    resource: { type: "device", id, label: "kiosk" },
     changes: [],
     attempted: [{ field: "name", value: '"x"', secret: false }],
     operation: "updateDevice",
-    origin,
+    origin: { ...origin, ip },
     sessionId: "0b7c1f6e-93a5-4c2d-8f10-6f2d9b1c7a33",
     sequenceNumber: BigInt(sequenceNumber),
     ordinal: 0,
@@ -60,6 +65,68 @@ describe("folding", () => {
     for (const entries of [[], [failed], [done], [denied, failed]]) expect(folds.foldDenied(entries)).toBe(false);
     await folds.close();
     expect(countsOf(written)).toEqual([1]);
+  });
+
+  describe("beyond the rate", () => {
+    const at = (number: number, id: string, ip?: string) => attempt(number, "u-1", "DENIED", { id, ...(ip && { ip }) });
+
+    it("lets the first attempt at each target have its entry, and the first from each address", async () => {
+      const { written, folds } = foldsWith({ deniedPerMinute: 2 });
+      const attempts = [
+        at(0, "cheap"),
+        at(1, "cheap"),
+        at(2, "cheap"),
+        at(3, "jewel"),
+        at(4, "jewel"),
+        at(5, "cheap", "192.0.2.1"),
+        at(6, "cheap", "192.0.2.1"),
+        at(7, "jewel", "192.0.2.1"),
+        at(8, "cheap"),
+      ];
+      const isFolded = attempts.map((one) => folds.foldDenied([one]));
+      expect(isFolded).toEqual([false, false, true, false, true, false, true, false, true]);
+      await folds.close();
+      expect(written.map(({ resource, repeats }) => [resource?.id, repeats])).toEqual([
+        [
+          null,
+          {
+            count: 4,
+            sequenceNumbers: [
+              [2n, 2n],
+              [4n, 4n],
+              [6n, 6n],
+              [8n, 8n],
+            ],
+          },
+        ],
+      ]);
+    });
+
+    it("lets a call with several ids be written where one of them is new", async () => {
+      const { folds } = foldsWith();
+      const call = (number: number, ...ids: string[]) => folds.foldDenied(ids.map((id) => at(number, id)));
+      const answers = [call(0, "a", "b"), call(1, "b", "a"), call(2, "a", "c"), call(3, "c"), call(4, "c", "c")];
+      expect(answers).toEqual([false, true, false, true, true]);
+      await folds.close();
+    });
+
+    it("does so for fifty targets a window, and knows those that came within the rate", async () => {
+      const { written, folds } = foldsWith({ deniedPerMinute: 60 });
+      const ids = Array.from({ length: 111 }, (_, index) => String(index));
+      const answers = [...ids, ...ids].map((id, number) => folds.foldDenied([at(number, id)]));
+      // Sixty within the rate, and fifty beyond it.
+      expect(answers.slice(0, 111)).toEqual(ids.map((_, index) => index >= 110));
+      expect(answers.slice(111)).toEqual(ids.map(() => true));
+      await folds.close();
+      expect(countsOf(written)).toEqual([112]);
+    });
+
+    it("folds looks whatever they are aimed at", async () => {
+      const { folds } = foldsWith();
+      const looks = [at(0, "a"), at(1, "b"), at(2, "c", "192.0.2.1")];
+      expect(looks.map((look) => folds.fold(look, 1, ""))).toEqual([false, true, true]);
+      await folds.close();
+    });
   });
 
   it("begins another summary where the numbers have too many gaps", async () => {

@@ -44,21 +44,27 @@ const LOOKS_PER_MINUTE = 1;
  * that was refused or failed, in the log of the reader's own tenant, else the platform's.
  */
 export class AccessLog {
+  /** Whether the last write of a look worked. */
+  #isWritable = true;
+
   constructor(private readonly ground: AccessGround) {}
 
   /** @throws AuditError AUDIT_UNAVAILABLE where the entry can't be written: then nothing may be shown */
   async answered(look: Look, answer: LogAnswer): Promise<void> {
-    const { folds } = this.ground;
+    const { folds, refusals } = this.ground;
     const likeness = filterOf(look);
     const entries = rowsByTenant(look.context, answer).map(([tenantId, rows]) =>
       this.#entry(look, tenantId, "SUCCESS", { filter: filterIn(tenantId, look), rows }),
     );
+    // Whoever is only counted is shown the log without a write: not while it is known that none would work.
+    const mayFold = this.#isWritable && !refusals.isBehind;
     // All before the write: a window that ended during it would need a second one, which might fail beside the first.
-    const due = entries.filter((entry) => !folds.fold(entry, LOOKS_PER_MINUTE, likeness));
+    const due = entries.filter((entry) => !mayFold || !folds.fold(entry, LOOKS_PER_MINUTE, likeness));
     try {
       await this.#write(due);
     } catch (cause) {
-      for (const entry of due) folds.giveBack(entry, likeness);
+      this.#isWritable = false;
+      if (mayFold) for (const entry of due) folds.giveBack(entry, likeness);
       throw await this.#unavailable(due, cause);
     }
   }
@@ -110,6 +116,7 @@ export class AccessLog {
     await inTransactionApart(pool, (client) => insertEntries(client, entries)).finally(() =>
       observer.wrote((performance.now() - begun) / 1000),
     );
+    this.#isWritable = true;
     observer.written(entries);
   }
 

@@ -22,6 +22,11 @@ export class RefusalLog {
     private readonly spool: Spool | null = null,
   ) {}
 
+  /** Whether entries wait for a log that couldn't be written when they came. */
+  get isBehind(): boolean {
+    return this.spool !== null && !this.spool.isEmpty;
+  }
+
   /**
    * The entries' ids; empty where they are written later, or could not be kept at all, which is logged and counted, and
    * never masks the error. What was written before stays as it is.
@@ -30,7 +35,7 @@ export class RefusalLog {
     if (staged.length === 0) return [];
     const attempt = { claimedAt: new Date().toISOString(), undecided: null, staged };
     const { spool } = this;
-    if (spool && !spool.isEmpty) return this.#keep(attempt, (kept) => spool.append(kept));
+    if (spool && this.isBehind) return this.#keep(attempt, (kept) => spool.append(kept));
     try {
       return await this.#directly(staged);
     } catch (error) {

@@ -14,17 +14,21 @@ export interface PageSize {
   readonly from: "start" | "end";
 }
 
-/** @throws AuditError BAD_USER_INPUT where both are given, or one isn't 1 to 200: nothing is clamped silently */
+/**
+ * A null is as if it weren't given: Relay's clients send one for the end that they don't count from.
+ *
+ * @throws AuditError BAD_USER_INPUT where both are given, or one isn't 1 to 200: nothing is clamped silently
+ */
 export function pageSize({ first, last }: Asked): PageSize {
-  const problems: FieldProblem[] = [];
-  for (const [field, size] of Object.entries({ first, last })) {
-    if (size !== undefined && !isPageSize(size)) problems.push({ field, message: `must be 1 to ${MAX_PAGE}` });
-  }
-  if (first !== undefined && last !== undefined) problems.push({ field: "last", message: "can't be given with first" });
+  const given = Object.entries({ first, last }).filter(
+    (entry): entry is [string, number] => typeof entry[1] === "number",
+  );
+  const problems: FieldProblem[] = given
+    .filter(([, size]) => !isPageSize(size))
+    .map(([field]) => ({ field, message: `must be 1 to ${MAX_PAGE}` }));
+  if (given.length > 1) problems.push({ field: "last", message: "can't be given with first" });
   if (problems.length > 0) throw badUserInput(problems);
   return typeof last === "number" ? { size: last, from: "end" } : { size: first ?? DEFAULT_PAGE, from: "start" };
 }
 
-function isPageSize(size: number | null): boolean {
-  return size !== null && Number.isInteger(size) && size >= 1 && size <= MAX_PAGE;
-}
+const isPageSize = (size: number): boolean => Number.isInteger(size) && size >= 1 && size <= MAX_PAGE;

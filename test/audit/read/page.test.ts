@@ -118,9 +118,7 @@ describe("paging", () => {
     ["first", { first: 201 }],
     ["first", { first: 1_000_000_000 }],
     ["first", { first: Number.NaN }],
-    ["first", { first: null }],
     ["last", { last: 0 }],
-    ["last", { last: null }],
     ["last", { first: 1, last: 1 }],
   ])("refuses a wrong %s: %o", async (field, asked) => {
     await expect(page(asked)).rejects.toMatchObject({
@@ -173,9 +171,11 @@ describe("a cursor", () => {
     }
   });
 
-  test("that is null is that of the first page, as Relay's clients send it", async () => {
-    const ids = await insertRows(database, [{ tenant_id: tenant }]);
-    expect(await idsOf({ first: 1, after: null })).toEqual(ids);
+  test("that is null is that of the first page, and a size that is null none, as Relay's clients send them", async () => {
+    const [older = "", newer = ""] = await insertRows(database, [{ tenant_id: tenant }, { tenant_id: tenant }]);
+    expect(await idsOf({ first: 1, after: null, last: null, before: null })).toEqual([newer]);
+    expect(await idsOf({ first: null, after: null, last: 1, before: null })).toEqual([older]);
+    expect(await idsOf({ first: null, last: null })).toEqual([newer, older]);
   });
 });
 

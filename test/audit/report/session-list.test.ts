@@ -261,6 +261,7 @@ describe("the list", () => {
     const { pageInfo } = await list.page(auditor("acme"), { first: 1 });
     const after = pageInfo.endCursor;
     expect(await nodes({ after })).toHaveLength(1);
+    expect(await nodes({ first: null, after: null })).toHaveLength(2);
     await expect(nodes({ after, filter: { kind: ["API"] } })).rejects.toMatchObject({ code: "BAD_USER_INPUT" });
     await expect(nodes({ after }, "globex")).rejects.toMatchObject({ code: "BAD_USER_INPUT" });
   });

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import express from "express";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RequestOrigin } from "../src/audit/entry.js";
-import { cleanText, decodeHeader, normaliseAddress, originOf, traceIdOf } from "../src/context.js";
+import { cleanText, decodeHeader, originOf, traceIdOf } from "../src/context.js";
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const parentId = "00f067aa0ba902b7";
@@ -139,30 +139,4 @@ describe("traceIdOf", () => {
   ])("takes none of an invalid one: %j", (header) => {
     expect(traceIdOf(header)).toBeNull();
   });
-});
-
-describe("normaliseAddress", () => {
-  it.each([
-    ["192.0.2.1", "192.0.2.1"],
-    ["::ffff:192.0.2.1", "192.0.2.1"],
-    ["::FFFF:c000:0201", "192.0.2.1"],
-    ["0:0:0:0:0:ffff:7f00:1", "127.0.0.1"],
-    ["fe80::1%eth0", "fe80::1"],
-    ["2001:DB8:0:0:1:0:0:1", "2001:db8::1:0:0:1"],
-    ["2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"],
-    ["::", "::"],
-    ["::1", "::1"],
-    ["::1.2.3.4", "::1.2.3.4"],
-    ["::1:2", "::0.1.0.2"],
-    ["::5:192.0.2.1", "::5:c000:201"],
-  ])("%s as inet prints it", (address, printed) => {
-    expect(normaliseAddress(address)).toBe(printed);
-  });
-
-  it.each([undefined, "", "unknown", "1.2.3", "1.2.3.4:80", "01.2.3.4", "[::1]", "1.2.3.4/8", "::1\0", "::g"])(
-    "takes nothing else for an address: %j",
-    (address) => {
-      expect(normaliseAddress(address)).toBeNull();
-    },
-  );
 });

@@ -1,4 +1,4 @@
-import { isIP, isIPv4 } from "node:net";
+import { normaliseAddress } from "../address.js";
 import { badUserInput, type FieldProblem } from "../errors.js";
 import { checkRange, checkValues, tenant, uuid, wrong, type Normalised, type Report } from "../filter-values.js";
 import type { AuditLogFilter } from "./audit-log-filter.js";
@@ -16,7 +16,8 @@ export interface CheckedFilter {
 
 /**
  * Checks a filter; null and an empty one ask for everything. What is given says something: an explicit null, an empty
- * list and an empty range of time are refused, so that a client's mistake never widens what it gets.
+ * list and an empty range of time are refused, instead of asking for everything too. A field whose variable the client
+ * didn't send is one that isn't given, as GraphQL has it, and so no condition.
  *
  * @throws AuditError BAD_USER_INPUT, naming every wrong field by its path, such as `filter.resourceType`
  */
@@ -62,9 +63,8 @@ function normalise(form: ValueForm, value: string): Normalised {
   return form.includes(value) ? { value } : wrong(value, `one of ${form.join(", ")}`);
 }
 
+/** As entries keep it. A zone, as in fe80::1%eth0, is a matter of one machine, and no entry has one. */
 function address(value: string): Normalised {
-  if (isIPv4(value)) return { value };
-  // A zone, as in fe80::1%eth0, is a matter of one machine, and PostgreSQL refuses it.
-  if (isIP(value) === 0 || value.includes("%")) return wrong(value, "an IP address");
-  return { value: new URL(`http://[${value}]`).hostname.slice(1, -1) };
+  const kept = value.includes("%") ? null : normaliseAddress(value);
+  return kept === null ? wrong(value, "an IP address") : { value: kept };
 }

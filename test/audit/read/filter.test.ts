@@ -153,6 +153,13 @@ describe("a filter", () => {
     expect(await idsOf({ resourceType: ["device"], actorId: ["u-2"], actorName: ["nobody"] })).toEqual([]);
   });
 
+  test("by an address finds it in whatever form it is asked for", async () => {
+    const [mapped, compatible] = await insert({ ip: "127.0.0.1" }, { ip: "::1.2.3.4" });
+    for (const ip of ["127.0.0.1", "::ffff:127.0.0.1", "::FFFF:7f00:1", "0:0:0:0:0:ffff:7f00:0001"])
+      expect(await idsOf({ ip: [ip] })).toEqual([mapped]);
+    expect(await idsOf({ ip: ["::102:304"] })).toEqual([compatible]);
+  });
+
   test("finds an actor by the name it had, and by its id under every name", async () => {
     const [before, after] = await insert({ actor_name: "Ada Old" }, { actor_name: "Ada New" });
     expect(await idsOf({ actorName: ["Ada Old"] })).toEqual([before]);

@@ -121,11 +121,22 @@ test("the contract's query gives an entry whole", async () => {
   });
 });
 
-test("an absent filter, a null one and an empty one are the same", async () => {
-  const answers = [await ask(list), await ask(list, { filter: null }), await ask(list, { filter: {}, after: null })];
+test("an absent filter, a null one and an empty one are the same, as are sizes and cursors that are null", async () => {
+  const nulls = { filter: {}, first: null, after: null };
+  const answers = [await ask(list), await ask(list, { filter: null }), await ask(list, nulls)];
   expect(answers[0]?.errors).toBeUndefined();
   expect(answers[1]).toEqual(answers[0]);
   expect(answers[2]).toEqual(answers[0]);
+});
+
+test("a field of the filter whose variable isn't sent is none, and one whose variable is null is refused", async () => {
+  const source = `query ($of: [ID!]) { auditLogs(filter: { resourceId: $of }) { nodes { id } } }`;
+  const everything = (await ask(list)).data?.["auditLogs"];
+  expect((await ask(source)).data?.["auditLogs"]).toEqual({ nodes: (everything as { nodes: unknown }).nodes });
+  const { errors } = await ask(source, { of: null });
+  expect(errors?.map(({ extensions }) => extensions["fields"])).toEqual([
+    [{ field: "filter.resourceId", message: "can't be null; leave it out instead" }],
+  ]);
 });
 
 test.each([
@@ -133,7 +144,6 @@ test.each([
   [{ filter: { action: [] } }, "filter.action"],
   [{ filter: { occurredAt: { from: null } } }, "filter.occurredAt"],
   [{ filter: { requestId: ["x"] } }, "filter.requestId"],
-  [{ first: null }, "first"],
   [{ first: 0 }, "first"],
   [{ first: 1_000_000_000 }, "first"],
   [{ after: "x" }, "after"],

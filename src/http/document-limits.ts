@@ -55,7 +55,9 @@ export interface OperationToMeasure {
  * Says which limits an operation goes beyond, each with what it asks and what it may; nothing where it keeps them.
  *
  * An object costs 1, or its field's `complexity`; a page costs 10, and its lists as many times what one of their objects
- * does as `first` or `last` says, 50 times where neither is given. Introspection counts for nothing, since it is allowed in development alone.
+ * does as `first` or `last` says, 50 times where neither is given. A scalar, `__typename` among them, costs nothing: what
+ * bounds those is that each needs an alias to be asked twice. Of introspection, which is allowed in development alone, only
+ * the aliases count.
  */
 export function beyondLimits(asked: OperationToMeasure): string[] {
   const { depth, aliases, rootFields, cost } = new Measurement(asked).take();
@@ -71,10 +73,9 @@ export function beyondLimits(asked: OperationToMeasure): string[] {
   ];
 }
 
-/** One walk through the operation. Its length is bounded by the limit on selections, which validation has checked. */
+/** Walks through the operation. Their length is bounded by the limit on selections, which validation has checked. */
 class Measurement {
   readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>;
-  #aliases = 0;
   #rootFields = 0;
   #depth = 0;
 
@@ -86,7 +87,18 @@ class Measurement {
   take(): Measures {
     const { schema, operation } = this.asked;
     const cost = this.#costOf(operation.selectionSet, schema.getRootType(operation.operation), 1);
-    return { depth: this.#depth, aliases: this.#aliases, rootFields: this.#rootFields, cost };
+    return { depth: this.#depth, aliases: this.#aliasesIn(operation.selectionSet), rootFields: this.#rootFields, cost };
+  }
+
+  /** Of fields of every kind: each is a value more in the answer, and in a list one for each of its objects. */
+  #aliasesIn({ selections }: SelectionSetNode): number {
+    let aliases = 0;
+    for (const selection of selections) {
+      if (selection.kind === Kind.FIELD && selection.alias) aliases += 1;
+      const within = selection.kind === Kind.FRAGMENT_SPREAD ? this.#fragments.get(selection.name.value) : selection;
+      if (within?.selectionSet) aliases += this.#aliasesIn(within.selectionSet);
+    }
+    return aliases;
   }
 
   /** @param page how many objects each list at this level has, as far as it is known */
@@ -110,7 +122,6 @@ class Measurement {
   #costOfField(node: FieldNode, parent: GraphQLNamedType | null | undefined, depth: number, page: number): number {
     if (node.name.value.startsWith("__")) return 0;
     this.#depth = Math.max(this.#depth, depth);
-    if (node.alias) this.#aliases += 1;
     if (depth === 1) this.#rootFields += 1;
     const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[node.name.value] : undefined;
     if (!field || !node.selectionSet) return 0;

@@ -1,6 +1,7 @@
 import type { GraphQLSchema } from "graphql";
 import type { DataSource } from "typeorm";
 import { directiveFindings } from "./directive-findings.js";
+import { looksSecret } from "./looks-secret.js";
 import { ownResourceTypes } from "./own-resources.js";
 import type { ReportedResource } from "./reported-resource.js";
 import type { AuditedResource } from "./resource.js";
@@ -48,13 +49,13 @@ const repeated = <Value>(values: readonly Value[]): Value[] => [
   ...new Set(values.filter((value, index) => values.indexOf(value) !== index)),
 ];
 
-const secretLooking = /secret|passw(or)?d|passphrase|token|credential|(private|api|access|signing)_?key|otp|pincode/i;
-
 function policyFindings(resource: AuditedResource, dataSource: DataSource): string[] {
   const { name } = resource.entity;
   if (!dataSource.hasMetadata(resource.entity))
     return [`${name}, the entity of "${resource.type}", isn't known to the data source: add it to its entities.`];
-  const columns = dataSource.getMetadata(resource.entity).columns.map((column) => column.propertyPath);
+  const { columns: mapped } = dataSource.getMetadata(resource.entity);
+  const columns = mapped.map((column) => column.propertyPath);
+  const named = new Map(mapped.map((column) => [column.propertyPath, column.databaseName]));
   const fields = Object.keys(resource.fields);
   return [
     ...columns
@@ -65,18 +66,28 @@ function policyFindings(resource: AuditedResource, dataSource: DataSource): stri
     ...fields
       .filter((field) => !columns.includes(field))
       .map((field) => `"${resource.type}" has a policy for ${field}, but ${name} has no such column: remove it.`),
-    ...unfitPolicies(name, resource.fields),
+    ...unfitPolicies(name, resource.fields, named),
     ...[resource.idField, resource.tenantField]
       .filter((field) => !columns.includes(field))
       .map((field) => `"${resource.type}" is found by ${field}, but ${name} has no such column.`),
   ];
 }
 
-function unfitPolicies(name: string, fields: AuditedResource["fields"]): string[] {
+/** @param columns what the table calls each field, where there is one */
+function unfitPolicies(
+  name: string,
+  fields: AuditedResource["fields"],
+  columns: ReadonlyMap<string, string> = new Map(),
+): string[] {
   return [
     ...Object.entries(fields)
-      .filter(([field, policy]) => policy.kind === "track" && secretLooking.test(field))
-      .map(([field]) => `${name}.${field} looks like a secret but is tracked in clear: write \`${field}: secret\`.`),
+      .filter(([, policy]) => policy.kind === "track")
+      .flatMap(([field]) => {
+        const suspect = [field, columns.get(field) ?? field].find(looksSecret);
+        if (suspect === undefined) return [];
+        const place = suspect === field ? "" : `, the column ${suspect},`;
+        return [`${name}.${field}${place} looks like a secret but is tracked in clear: write \`${field}: secret\`.`];
+      }),
     ...Object.entries(fields)
       .filter(([, policy]) => policy.kind === "ignore" && policy.reason.trim() === "")
       .map(([field]) => `${name}.${field} is ignored without a reason: write \`${field}: ignore("why")\`.`),

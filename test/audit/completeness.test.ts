@@ -13,6 +13,12 @@ class Lamp {
   apiToken!: string;
 }
 
+class Torch {
+  tenantId!: string;
+  id!: string;
+  code!: string;
+}
+
 class Unlisted {
   id!: string;
   tenantId!: string;
@@ -28,6 +34,18 @@ const lampEntity = new EntitySchema<Lamp>({
     id: { type: "uuid", primary: true },
     colour: { type: "text" },
     apiToken: { name: "api_token", type: "text" },
+  },
+});
+
+const torchEntity = new EntitySchema<Torch>({
+  name: "Torch",
+  target: Torch,
+  schema: "app",
+  tableName: "torch",
+  columns: {
+    tenantId: { name: "tenant_id", type: "text", primary: true },
+    id: { type: "uuid", primary: true },
+    code: { name: "unlock_passcode", type: "text" },
   },
 });
 
@@ -83,7 +101,7 @@ let runtime: TestRuntime;
 
 beforeAll(async () => {
   database = await createDatabase();
-  runtime = await createRuntime(database, [thingEntity as never, lampEntity as never], [thing, lamp]);
+  runtime = await createRuntime(database, [thingEntity, lampEntity, torchEntity] as never[], [thing, lamp]);
 });
 afterAll(async () => {
   await runtime.close();
@@ -310,6 +328,15 @@ describe("a resource", () => {
     expect(findingsOf(lampWith({ colour: track, apiToken: track }))).toEqual([
       "Lamp.apiToken looks like a secret but is tracked in clear: write `apiToken: secret`.",
     ]);
+  });
+
+  it("is refused with one whose column alone is named as a secret", () => {
+    const fields = { ...named, code: track };
+    const torch = { type: "torch", entity: Torch, id: "id", tenant: "tenantId", label: () => null } as const;
+    expect(findingsOf(defineAuditedResource({ ...torch, fields }))).toEqual([
+      "Torch.code, the column unlock_passcode, looks like a secret but is tracked in clear: write `code: secret`.",
+    ]);
+    expect(findingsOf(defineAuditedResource({ ...torch, fields: { ...named, code: secret } }))).toEqual([]);
   });
 
   it("is refused with a column ignored for no reason", () => {

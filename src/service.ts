@@ -29,6 +29,7 @@ import { connectionConfig, openPool } from "./database/connection.js";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "./embedded-postgres.js";
 import { features } from "./features.js";
 import type { Logger } from "./log.js";
+import { inputFindings } from "./input-findings.js";
 import { keepLog, type LogKeeping } from "./log-keeping.js";
 import { Metrics } from "./metrics.js";
 import { pending } from "./migrate.js";
@@ -188,6 +189,7 @@ async function checkedSchema(
   try {
     const forgotten = [
       ...completeness(schema, resources, databases.write, reported),
+      ...inputFindings(features.flatMap((feature) => feature.resolvers)),
       ...(await tableFindings(client, databases.write, config.databaseUrl === null ? config.dataDir : null)),
     ];
     const isComplete = forgotten.length === 0;

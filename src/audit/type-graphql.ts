@@ -23,5 +23,6 @@ export {
   Resolver,
   Root,
   buildSchema,
+  getMetadataStorage,
   type NonEmptyArray,
 } from "type-graphql";

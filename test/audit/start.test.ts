@@ -49,6 +49,7 @@ const forgotten = [
   '"lamp" has a policy for shade, but Lamp has no such column: remove it.',
   "Lamp.apiToken looks like a secret but is tracked in clear: write `apiToken: secret`.",
   'Lamp.id is ignored without a reason: write `id: ignore("why")`.',
+  "HangLampInput.pin has no validator: add one of class-validator's, or @Allow() where any value of its type will do.",
 ];
 
 describe("the start is refused", () => {

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from "typeorm";
 import { Audited, defineAuditedResource, ignore, track, Unaudited } from "../../src/audit/index.js";
-import { Arg, Field, ID, Mutation, ObjectType, Query, Resolver } from "../../src/audit/type-graphql.js";
+import { Arg, Field, ID, InputType, Mutation, ObjectType, Query, Resolver } from "../../src/audit/type-graphql.js";
 import type { Feature } from "../../src/feature.js";
 import { features } from "../../src/features.js";
 
@@ -25,6 +25,12 @@ class Lamp {
   apiToken!: string;
 }
 
+@InputType()
+class HangLampInput {
+  @Field(() => String)
+  pin!: string;
+}
+
 @Resolver()
 class LampResolver {
   @Unaudited("It reads.")
@@ -41,6 +47,12 @@ class LampResolver {
   @Audited({ resource: "torch", action: "UPDATE", id: "input.id" })
   @Mutation(() => Lamp, { nullable: true })
   paintLamp(@Arg("lampId", () => ID) _id: string): null {
+    return null;
+  }
+
+  @Audited({ resource: "lamp", action: "CREATE", id: "result.id" })
+  @Mutation(() => Lamp, { nullable: true })
+  hangLamp(@Arg("input", () => HangLampInput) _input: HangLampInput): null {
     return null;
   }
 

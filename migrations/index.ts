@@ -15,6 +15,7 @@ import { Declarations1795219213000 } from "./1795219213000-declarations.js";
 import { Session1795219214000 } from "./1795219214000-session.js";
 import { Reports1795219215000 } from "./1795219215000-reports.js";
 import { CountedNumbers1795219216000 } from "./1795219216000-counted-numbers.js";
+import { SharpS1795219217000 } from "./1795219217000-sharp-s.js";
 import { LooksByIndex1795219218000 } from "./1795219218000-looks-by-index.js";
 
 /** Every migration, in the order in which it runs. */
@@ -36,5 +37,6 @@ export const migrations = [
   Session1795219214000,
   Reports1795219215000,
   CountedNumbers1795219216000,
+  SharpS1795219217000,
   LooksByIndex1795219218000,
 ];

@@ -94,6 +94,15 @@ describe("what the database stamps", () => {
       from audit.entry where id = $1`;
     expect(await query(database.adminUrl, sql, [id])).toEqual([{ folded: "strasse bin σας", found: true }]);
   });
+
+  test("a letter, its capital and its small one are folded alike, whichever letter of Unicode's first planes it is", async () => {
+    const sql = `select to_hex(code) as code from (
+        select code, chr(code) collate "und-x-icu" as letter from generate_series(1, 131071) code
+        where code not between 55296 and 57343) letters
+      where audit.fold(letter) <> audit.fold(upper(letter)) or audit.fold(letter) <> audit.fold(lower(letter))
+        or octet_length(audit.fold(letter)) > 3 * octet_length(letter)`;
+    expect(await query(database.adminUrl, sql)).toEqual([]);
+  });
 });
 
 describe("what an entry may hold", () => {

@@ -227,7 +227,7 @@ const replaced: [what: string, name: string, fault: string, says: string][] = [
     "audit.fold(text)",
     `create or replace function audit.fold(label text) returns text language sql immutable parallel safe return label`,
     "The function audit.fold(text) isn't what the migrations made: its source is another. As audit_guard, make it again as " +
-      "migrations/1795219202000-identifiers.ts does",
+      "migrations/1795219217000-sharp-s.ts does",
   ],
   [
     "it makes ids of chance",

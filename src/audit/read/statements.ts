@@ -184,8 +184,9 @@ function within(alias: string, { above, below }: IdRange, values: Values): strin
 
 /** The lead's values as a table `v(value)`, distinct as the column compares them. */
 function v(field: FilterField, wanted: readonly string[], values: Values): string {
-  const { sqlType } = filterColumns[field];
-  return `(select distinct ${folded(field, `u.value`)} as value from unnest(${values.add(wanted, `${sqlType}[]`)}) u(value)) v`;
+  const list = values.add(wanted, `${filterColumns[field].sqlType}[]`);
+  if (field === "resourceLabel") return `(select distinct ${foldsOf(list)}) v`;
+  return `(select distinct u.value from unnest(${list}) u(value)) v`;
 }
 
 function fulfils({ field, values: wanted }: Condition, values: Values, alias = "e"): string {
@@ -196,15 +197,18 @@ function fulfils({ field, values: wanted }: Condition, values: Values, alias = "
   }
   const { column, sqlType } = filterColumns[field];
   const list = values.add(wanted, `${sqlType}[]`);
-  if (field === "resourceLabel") {
-    return `${alias}.${column} = any (array(select ${folded(field, "u.value")} from unnest(${list}) u(value)))`;
-  }
+  if (field === "resourceLabel") return `${alias}.${column} = any (array(select ${foldsOf(list)}))`;
   return `${alias}.${column} = any (${list})`;
 }
 
-/** Labels are compared without regard to case, as the column keeps them. */
-const folded = (field: FilterField, value: string): string =>
-  field === "resourceLabel" ? `audit.fold(${value})` : value;
+/**
+ * What follows SELECT for the labels of a list as the column keeps them, without regard to case: as they are folded now; and
+ * for entries from before `audit.fold` made one of ẞ and ß, as they were then, with ß in place of each ẞ, or of each ß that
+ * is asked for. None of these is the fold of another label.
+ */
+const foldsOf = (list: string): string =>
+  `f.value collate "C" as value from unnest(${list}) u(value) cross join lateral (values (audit.fold(u.value)),
+    (lower(upper(u.value collate "und-x-icu"))), (lower(u.value collate "und-x-icu"))) f(value)`;
 
 /** What a partial index must see in the statement's own text before it is used. */
 function indexPredicate({ field }: Condition): string[] {

@@ -3,7 +3,7 @@ import type { MadeFunction } from "./describe-functions.js";
 import type { MadePart } from "./describe-parts.js";
 
 export const madeFunctions: readonly MadeFunction[] = [
-  {"name":"audit.fold(text)","attributes":"owner audit_guard language sql kind f takes (label text) answers text immutable parallel s","sources":["7d13e4ec4d8dfb1c53b25f9e2cf5a8a6919c78f95d951658858f7acc9c1e9087"],"isWriters":true,"migration":"migrations/1795219202000-identifiers.ts"},
+  {"name":"audit.fold(text)","attributes":"owner audit_guard language sql kind f takes (label text) answers text immutable parallel s","sources":["5ebc0c12297fe25bcda6116f0f4702f728d7b2d885d85a32ca576982bfcd6b37"],"isWriters":true,"migration":"migrations/1795219217000-sharp-s.ts"},
   {"name":"audit.id_floor(timestamp with time zone)","attributes":"owner audit_guard language sql kind f takes (instant timestamp with time zone) answers uuid immutable parallel s","sources":["0bb7e0c255245b3df4257d999c57c7f914f0926ce47b42be0c633bbeda511511"],"isWriters":true,"migration":"migrations/1795219202000-identifiers.ts"},
   {"name":"audit.id_time(uuid)","attributes":"owner audit_guard language sql kind f takes (id uuid) answers timestamp with time zone immutable parallel s","sources":["e29a19dcaf7e6149161269fae917653718ce791a8438a8c1e453e13ddee3c965"],"isWriters":true,"migration":"migrations/1795219202000-identifiers.ts"},
   {"name":"audit.new_id()","attributes":"owner audit_guard language sql kind f takes () answers uuid volatile parallel s","sources":["7ad2c5f1a8380e76e7e8ce07999d44ad8f2ab8253ad536c22c1cab8ed8a2d759","a5bd51e11e5115bb92f4c9eca722bae831775d5a607f304fb35ea89ddd78a8d1"],"isWriters":true,"migration":"migrations/1795219202000-identifiers.ts"},

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Caller } from "../../../src/audit/context.js";
 import type { AuditLogFilter } from "../../../src/audit/read/audit-log-filter.js";
+import { insertOf } from "../../database/support/entry.js";
+import { session } from "../../database/support/session.js";
 import { createDatabase, query, type TestDatabase } from "../../support/postgres.js";
 import { auditor, insertRows, openLog, platformAuditor, type OpenLog, type Row } from "./log-fixture.js";
 
@@ -32,6 +34,21 @@ const insert = (...rows: Row[]): Promise<string[]> =>
     database,
     rows.map((row) => ({ tenant_id: tenant, ...row })),
   );
+
+/** An entry from before the migration: the trigger stamps it as that one's `audit.fold` does. */
+const insertFoldedBefore = (label: string): Promise<string | undefined> =>
+  session(database.adminUrl, async (client) => {
+    await client.query("begin");
+    const { rows } = await client.query<{ now: string }>(
+      "select pg_get_functiondef('audit.fold(text)'::regprocedure) as now",
+    );
+    await client.query(`set local role audit_guard; create or replace function audit.fold(label text) returns text
+      language sql immutable parallel safe return lower(upper(label collate "und-x-icu")); reset role`);
+    const { text, values } = insertOf({ tenant_id: tenant, resource_label: label });
+    const inserted = await client.query<{ id: string }>(text, values);
+    await client.query(`set local role audit_guard; ${rows[0]?.now ?? ""}; commit`);
+    return inserted.rows[0]?.id;
+  });
 
 /** What GraphQL would hand over, however wrong. */
 const asFilter = (filter: object): AuditLogFilter => filter;
@@ -169,6 +186,25 @@ describe("a filter", () => {
   test("compares labels beyond ASCII without regard to case, and as they are composed", async () => {
     const [label] = await insert({ resource_label: "ÄRGER-Straße" }, { resource_label: "a\u0308rger-straße" });
     expect(await idsOf({ resourceLabel: ["ärger-STRAßE"] })).toEqual([label]);
+  });
+
+  const sharp = ["GROẞE STRAẞE", "große straße", "GROSSE STRASSE"];
+
+  test("compares labels with ẞ, ß and ss as one", async () => {
+    const ids = await insert(...sharp.map((resource_label) => ({ resource_label })));
+    await insert({ resource_label: "GROSE STRASE" });
+    for (const label of sharp) {
+      expect(await idsOf({ resourceLabel: [label] })).toEqual(ids);
+      expect(await idsOf({ resourceLabel: [label], actorId: ["u-1"] }, platformAuditor)).toEqual(ids);
+    }
+    expect(await open.log.count(auditor(tenant), { resourceLabel: sharp })).toEqual({ value: 3, isCapped: false });
+  });
+
+  test("finds labels that were folded before ẞ was one with them", async () => {
+    const before = await insertFoldedBefore("GROẞE STRAẞE");
+    expect(await idsOf({ resourceLabel: ["große straße"] })).toEqual([before]);
+    expect(await idsOf({ resourceLabel: ["groẞe StraẞE"], actorId: ["u-1"] })).toEqual([before]);
+    expect(await idsOf({ resourceLabel: ["große gasse"] })).toEqual([]);
   });
 });
 

@@ -181,30 +181,70 @@ describe("a look at the log", () => {
     ]);
   });
 
-  it("shows nothing where its entry can't be written, and none is only counted until one is written again", async () => {
-    const like = list(`{ actorId: ["a like look"] }`);
-    expect(await leftBy(await ask(like, auditor))).toHaveLength(1);
-    expect(await leftBy(await ask(like, auditor))).toEqual([]);
+  it("shows nothing where its entry can't be written", async () => {
     const locked = await holdTransaction(client.database);
     await locked.sql("lock table audit.entry in share mode");
     const asked = ask(list(`{ actorId: ["u-1"], action: [CREATE] }`), auditor);
-    const waiting = `select application_name as name from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`;
     // On connections of its own: who looks holds up no attempt's entry.
-    await until(async () => (await client.sql<{ name: string }>(waiting))[0]?.name === "auditql looks", {
-      what: "the look waits to be entered",
-    });
+    await untilWaiting("auditql looks");
     const answer = await asked;
     await locked.rollback();
     expect(answer.data ?? null).toBeNull();
     expect(answer.errors?.map(({ extensions }) => extensions.code)).toEqual(["AUDIT_UNAVAILABLE"]);
-    expect(await leftBy(await ask(like, auditor))).toHaveLength(1);
     // The first look is still to be written by itself.
     const again = await ask(list(`{ actorId: ["u-1"], action: [CREATE] }`), auditor);
     expect(await leftBy(again)).toMatchObject([{ outcome: "SUCCESS", access: { rows: 1 } }]);
-    // Once the failure's own entry waits no more.
-    const isCounted = async () => (await leftBy(await ask(like, auditor))).length === 0;
-    await until(isCounted, { what: "a like look is counted" });
+  });
+});
+
+/** Waits until a session of that name waits for a lock, and gives its process. */
+async function untilWaiting(name: string): Promise<number> {
+  const sql = `select pid from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and application_name = $1`;
+  const { pid } = await until(async () => (await client.sql<{ pid: number }>(sql, [name]))[0], {
+    what: `${name} waits for a lock`,
+  });
+  return pid;
+}
+
+describe("a look like one within the minute", () => {
+  /** Holds the log against writers, and ends the first write that waits, as a deadline would. */
+  async function failWrite<Answered>(name: string, write: () => Promise<Answered>) {
+    const locked = await holdTransaction(client.database);
+    await locked.sql("lock table audit.entry in share mode");
+    const failing = write();
+    await client.sql("select pg_cancel_backend($1)", [await untilWaiting(name)]);
+    return { failing, locked };
+  }
+
+  /** Asks it until the next is one: another test's refusal may wait for the log still. */
+  async function countedLook(actor: string): Promise<string> {
+    const look = list(`{ actorId: ["${actor}"] }`);
+    expect(await leftBy(await ask(look, auditor))).toHaveLength(1);
+    const isCounted = async () => (await leftBy(await ask(look, auditor))).length === 0;
+    await until(isCounted, { what: "it is only counted", deadline: 10_000, interval: 100 });
+    return look;
+  }
+
+  it("isn't only counted once a look's write has failed, until one is written", async () => {
+    const look = await countedLook("like one that was written");
+    const other = list(`{ actorId: ["whose look fails"] }`);
+    const { failing, locked } = await failWrite("auditql looks", () => ask(other, auditor));
+    // Its failure can be written, and so no entry waits.
+    await untilWaiting("auditql refusals").finally(() => locked.rollback());
+    expect((await failing).errors?.map(({ extensions }) => extensions.code)).toEqual(["AUDIT_UNAVAILABLE"]);
+    expect(await leftBy(await ask(look, auditor))).toHaveLength(1);
+    expect(await leftBy(await ask(look, auditor))).toEqual([]);
+  });
+
+  it("isn't only counted while an attempt's entry waits for the log", async () => {
+    const look = await countedLook("like another that was written");
+    const refused = () => ask(`mutation { deleteGroup(input: { id: "0b7c1f6e-93a5-4c2d-8f10-6f2d9b1c7a33" }) { id } }`, auditor);
+    const { failing, locked } = await failWrite("auditql refusals", refused);
+    expect((await failing).errors?.map(({ extensions }) => extensions.code)).toEqual(["FORBIDDEN"]);
+    const asked = ask(look, auditor);
+    await untilWaiting("auditql looks").finally(() => locked.rollback());
+    expect(await leftBy(await asked)).toHaveLength(1);
   });
 });
 

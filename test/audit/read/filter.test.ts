@@ -195,7 +195,8 @@ describe("a filter", () => {
     await insert({ resource_label: "GROSE STRASE" });
     for (const label of sharp) {
       expect(await idsOf({ resourceLabel: [label] })).toEqual(ids);
-      expect(await idsOf({ resourceLabel: [label], actorId: ["u-1"] }, platformAuditor)).toEqual(ids);
+      const everywhere = { tenantId: [tenant], resourceLabel: [label], actorId: ["u-1"] };
+      expect(await idsOf(everywhere, platformAuditor)).toEqual(ids);
     }
     expect(await open.log.count(auditor(tenant), { resourceLabel: sharp })).toEqual({ value: 3, isCapped: false });
   });

@@ -239,7 +239,8 @@ describe("a look like one within the minute", () => {
 
   it("isn't only counted while an attempt's entry waits for the log", async () => {
     const look = await countedLook("like another that was written");
-    const refused = () => ask(`mutation { deleteGroup(input: { id: "0b7c1f6e-93a5-4c2d-8f10-6f2d9b1c7a33" }) { id } }`, auditor);
+    const refused = () =>
+      ask(`mutation { deleteGroup(input: { id: "0b7c1f6e-93a5-4c2d-8f10-6f2d9b1c7a33" }) { id } }`, auditor);
     const { failing, locked } = await failWrite("auditql refusals", refused);
     expect((await failing).errors?.map(({ extensions }) => extensions.code)).toEqual(["FORBIDDEN"]);
     const asked = ask(look, auditor);

@@ -209,7 +209,8 @@ describe("the fence can't be taken away unseen", () => {
       await client.query("alter table app.device rename column name to title");
       await client.query("update app.device set title = 'x'");
       const { rows } = await client.query(
-        "select resource_id, event_type from audit.entry where resource_type = 'fence' and tenant_id = '$platform'",
+        `select resource_id, event_type from audit.entry
+         where resource_type = 'fence' and tenant_id = '$platform' and xact_id = pg_current_xact_id()`,
       );
       expect(rows).toEqual([{ resource_id: "app.device", event_type: "fence.deleted" }]);
       await client.query("rollback");

@@ -19,7 +19,7 @@ export async function takeFolderLock(file: string, inUse: (holder: string) => Er
     if (await createWhole(file, own)) return { release: () => release(file, own) };
     const holder = await readIfThere(file);
     if (holder === undefined) continue;
-    const pid = await livePid(holder);
+    const pid = await livePid(file, holder);
     if (pid !== undefined) throw inUse(`process ${pid}`);
     await removeStale(file, holder);
   }
@@ -46,10 +46,13 @@ async function createWhole(file: string, content: string): Promise<boolean> {
   }
 }
 
-async function livePid(holder: string): Promise<number | undefined> {
+async function livePid(file: string, holder: string): Promise<number | undefined> {
   const [, digits, started] = /^(\d+) (.*)\n$/.exec(holder) ?? [];
   if (digits === undefined) return undefined;
-  const found = await lookUpProcess(Number(digits));
+  const found = await lookUpProcess(Number(digits)).catch((cause: unknown) => {
+    const message = `${file} names process ${digits}, and the system doesn't tell whether it runs: remove the file if not.`;
+    throw new Error(message, { cause });
+  });
   return found !== undefined && found.started === started ? Number(digits) : undefined;
 }
 

@@ -33,7 +33,8 @@ export async function waitForEnd(pid: number, started: string, deadline: number)
 async function readProc(pid: number): Promise<RunningProcess | undefined> {
   const [stat, boot] = await Promise.all([
     readFile(`/proc/${pid}/stat`, "utf8").catch(ifThere),
-    readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(ifThere),
+    // Where it can't be read, two runs of the machine are told apart by their ticks alone.
+    readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => null),
   ]);
   // "pid (name) state …": the name may hold blanks and parentheses; the 22nd field is the start, in ticks since the boot.
   const parts = stat === null ? null : /^\d+ \((.*)\) (\S) (.*)$/s.exec(stat);

@@ -145,8 +145,11 @@ class Measurement {
     const value = node.arguments?.find((argument) => argument.name.value === name)?.value;
     if (value?.kind === Kind.INT) return Number(value.value);
     if (value?.kind !== Kind.VARIABLE) return undefined;
-    const given = this.asked.variables[value.name.value];
+    const { variables } = this.asked;
+    const given = variables[value.name.value];
     if (typeof given === "number") return given;
+    // A null that is sent is no size, whatever the default: that is for a variable that isn't sent.
+    if (Object.hasOwn(variables, value.name.value)) return undefined;
     const definition = this.asked.operation.variableDefinitions?.find(
       ({ variable }) => variable.name.value === value.name.value,
     );

@@ -439,6 +439,14 @@ describe("policies of another version", () => {
     await provision(narrow, 0);
     await provision(thing, 3600);
     expect(await findings(thing as never)).toEqual([]);
+    // Whatever those fields are called.
+    await alter(
+      `do $$ begin execute replace(pg_get_functiondef('audit_guard.fence_thing()'::regprocedure),
+         'array[''note'']', 'array[''größe'', ''it''''s'']'); end $$`,
+    );
+    const renamed = "select prosrc like '%größe%' as is from pg_proc where proname = 'fence_thing'";
+    expect(await query(database.adminUrl, renamed)).toEqual([{ is: true }]);
+    expect(await findings(thing as never)).toEqual([]);
     await alter(
       `do $$ begin execute regexp_replace(pg_get_functiondef('audit_guard.fence_thing()'::regprocedure),
          '< ''[0-9]{4}-', '< ''2999-', 'g'); end $$`,

@@ -140,6 +140,13 @@ describe("the limits of a document", () => {
     expect((await ask(query.replace("Int)", "Int = 200)"))).errors?.[0]?.extensions.code).toBe("LIMIT_EXCEEDED");
   });
 
+  it("count a size that is sent as null as the usual one, whatever the variable's default", async () => {
+    const nodes = "nodes { actor { id } resource { id } changes { field } attempted { field } }";
+    const query = `query ($n: Int = 1) { ${repeat(50, (i) => `a${String(i)}: auditLogs(first: $n) { ${nodes} }`)} }`;
+    expect((await ask(query)).errors).toBeUndefined();
+    expect((await ask(query, { n: null })).errors?.[0]?.extensions.code).toBe("LIMIT_EXCEEDED");
+  });
+
   it.each([[0], [-1], [201], [1_000_000_000]])("leave a page of %s to the field, which refuses it", async (first) => {
     const { errors } = await ask("query ($n: Int) { auditLogs(first: $n) { nodes { id } } }", { n: first });
     expect(errors?.map(({ extensions }) => [extensions.code, extensions.fields?.[0]?.field])).toEqual([

@@ -41,8 +41,10 @@ const settingsOf = (functionSql: string): string[] =>
 
 const plain = (setting: string): string => setting.replaceAll(/["']/g, "").toLowerCase().trim();
 
-const sparing =
-  /case when clock_timestamp\(\) < '([^']+)'::timestamptz then array\[(?:'[\w.]+'(?:, )?)+\]::text\[\] else '\{\}' end/;
+const name = /(?: E)?'(?:[^']|'')*'/.source;
+const sparing = new RegExp(
+  String.raw`case when clock_timestamp\(\) < '([^']+)'::timestamptz then array\[${name}(?:, ${name})*\]::text\[\] else '\{\}' end`,
+);
 const sparings = new RegExp(`${sparing.source}(?: \\|\\| ${sparing.source})*`, "g");
 
 /** A function's body as it is made where nothing is spared; what is spared for longer than may be is left in. */

@@ -29,9 +29,8 @@ export async function fenceFindings(client: ClientBase, fences: readonly Fence[]
 }
 
 async function look(client: ClientBase, fences: readonly Fence[]): Promise<string[]> {
-  const { rows } = await client.query<Standing>("select * from audit_guard.fences()");
+  const standing = await standingFences(client);
   const damage = await client.query<{ problem: string }>("select problem from audit_guard.fence_damage() as problem");
-  const standing = new Map(rows.map((row) => [row.resource_type, row]));
   const lacking = fences.flatMap((fence) => lacks(fence, standing.get(fence.type)));
   const broken = damage.rows.map(({ problem }) => problem);
   // What is broken by the database's own account says so already.
@@ -39,16 +38,27 @@ async function look(client: ClientBase, fences: readonly Fence[]): Promise<strin
   return [...broken, ...(await altered(client, own)), ...lacking];
 }
 
+async function standingFences(client: ClientBase): Promise<ReadonlyMap<string, Standing>> {
+  const { rows } = await client.query<Standing>("select * from audit_guard.fences()");
+  return new Map(rows.map((row) => [row.resource_type, row]));
+}
+
 // A start makes a fence anew only where the database's own account has it as broken, or has none.
 async function altered(client: ClientBase, fences: readonly Fence[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const fence of fences)
-    for (const fault of await fenceAlterations(client, fence))
-      found.push(
-        `The fence of ${fence.table} is broken: ${fault}, though the database notes none of it. As the table's owner who ` +
-          `may act as audit_guard run SELECT audit_guard.lift_fence(${literal(fence.table)}); Then: ${remedy}`,
-      );
-  return found;
+  const found: { readonly fence: Fence; readonly faults: readonly string[] }[] = [];
+  for (const fence of fences) found.push({ fence, faults: await fenceAlterations(client, fence) });
+  if (found.every(({ faults }) => faults.length === 0)) return [];
+  // Another version may have made its own since the first look.
+  const now = await standingFences(client);
+  return found
+    .filter(({ fence }) => now.get(fence.type)?.digest === fence.digest)
+    .flatMap(({ fence: { table }, faults }) =>
+      faults.map(
+        (fault) =>
+          `The fence of ${table} is broken: ${fault}, though the database notes none of it. As the table's owner who ` +
+          `may act as audit_guard run SELECT audit_guard.lift_fence(${literal(table)}); Then: ${remedy}`,
+      ),
+    );
 }
 
 function lacks({ type, table, digest, policies }: Fence, standing: Standing | undefined): string[] {

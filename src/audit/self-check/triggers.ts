@@ -1,4 +1,8 @@
+import { madeParts } from "./made.js";
 import { keptTables, logTables } from "./roles-and-tables.js";
+
+/** A table that the migrations didn't make is no part of the log. */
+const madeTables = `'{${[...new Set(madeParts.map(({ root }) => root))].join()}}'`;
 
 // What the triggers' functions do is looked at apart. pg_trigger.tgtype: 1 for each row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate.
 const guards = `
@@ -46,6 +50,7 @@ const strangers = `
   union all
   select format('%s has a rule %I. SET ROLE audit_guard; DROP RULE %2$I ON %1$s; RESET ROLE;', name, rulename)
   from kept join pg_rewrite on ev_class = relid
+  where root = any (${madeTables})
   union all
   select format('A foreign key binds %s. ALTER TABLE %s DROP CONSTRAINT %I;', name, conrelid::regclass, conname)
   from log join pg_constraint on contype = 'f' and relid in (conrelid, confrelid)
@@ -54,7 +59,7 @@ const strangers = `
   select format('Row-level security of %s is off. SET ROLE audit_guard; ALTER TABLE %1$s ENABLE ROW LEVEL SECURITY; '
     'RESET ROLE;', name)
   from kept join pg_class on pg_class.oid = relid
-  where not relrowsecurity`;
+  where root = any (${madeTables}) and not relrowsecurity`;
 
 // DEFAULT takes what has no month of its own, so an entry is lost only where neither is there.
 const missingPartitions = `

@@ -7,6 +7,7 @@ import { orExit, prepare, root } from "./prepare.mjs";
 
 const compileDeadline = 120_000;
 const testDeadline = 240_000;
+const made = "src/audit/self-check/made.ts";
 const copied = [
   "drill",
   "scratch",
@@ -67,9 +68,16 @@ async function failedAssertions(folder, tests) {
     .map(({ fullName }) => fullName);
 }
 
+/** What the start compares the database with follows a migration: else the start finds its fault before any test does. */
+async function writeMade(folder) {
+  const { code, said } = await run(folder, compileDeadline, "scripts/write-made.mjs");
+  if (code !== 0) throw new Error(`What the migrations make can't be written:\n${said}`);
+  await compile(folder);
+}
+
 async function judge(folder, { file, find, replace, tests, survives }) {
-  const path = join(folder, file);
-  const source = await readFile(path, "utf8");
+  const [path, madePath] = [join(folder, file), join(folder, made)];
+  const [source, madeSource] = await Promise.all([readFile(path, "utf8"), readFile(madePath, "utf8")]);
   if (source.split(find).length !== 2) return { good: false, why: `its place in ${file} isn't there exactly once` };
   try {
     await writeFile(
@@ -77,6 +85,7 @@ async function judge(folder, { file, find, replace, tests, survives }) {
       source.replace(find, () => replace),
     );
     await compile(folder);
+    if (file.startsWith("migrations/")) await writeMade(folder);
     const found = await failedAssertions(folder, tests);
     if (survives)
       return { good: found.length === 0, why: found.length === 0 ? "survives, as it must" : `found by ${found[0]}` };
@@ -85,6 +94,7 @@ async function judge(folder, { file, find, replace, tests, survives }) {
     return { good: false, why: error.message.split("\n").slice(0, 12).join("\n") };
   } finally {
     await writeFile(path, source);
+    await writeFile(madePath, madeSource);
   }
 }
 

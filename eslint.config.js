@@ -85,11 +85,18 @@ export default defineConfig(
     "The framework imports nothing of the application.",
   ]),
   imports(["src/disk/**"], ["^(?!node:|\\./)", "Files on a disk need Node alone."]),
-  imports(["src/reporter/**"], ["^(?!node:|\\./|\\.\\./disk/)", "The reporter needs Node alone, and src/disk."]),
+  imports(
+    ["src/reporter/**"],
+    ["^(?!node:|\\./|\\.\\./(disk/|within\\.js))", "The reporter needs Node alone, src/disk and src/within.ts."],
+  ),
+  imports(["src/within.ts"], [".", "A deadline needs nothing."]),
   imports(
     ["src/relay/**"],
     typeGraphql,
-    ["^\\.\\./(?!disk/|reporter/|unix-socket\\.js)", "The relay runs where the API doesn't, and needs nothing of it."],
+    [
+      "^\\.\\./(?!disk/|reporter/|unix-socket\\.js|within\\.js)",
+      "The relay runs where the API doesn't, and needs nothing of it.",
+    ],
     ["^(typeorm|pg|graphql|express|@apollo/.*)$", "The relay runs where the API doesn't, and needs nothing of it."],
   ),
   imports(["src/audit/entry.ts"], [".", "The terms import nothing."]),

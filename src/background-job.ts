@@ -1,9 +1,10 @@
 import type { ClientConfig } from "pg";
 import type { AuditRuntime } from "./audit/index.js";
-import { withClient, within } from "./database/connection.js";
+import { withClient } from "./database/connection.js";
 import type { FeatureJob, JobParts } from "./feature.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
+import { within } from "./within.js";
 
 export interface BackgroundJobOptions {
   readonly job: FeatureJob;

@@ -8,9 +8,9 @@ import {
   openPool,
   servingDeadlines,
   type SessionSettings,
-  within,
 } from "./database/connection.js";
 import { silentLogger } from "./database/silent-logger.js";
+import { within } from "./within.js";
 
 /**
  * One group of connections: the API's writes, its reads, entries of refused and failed attempts, of looks, the account of
@@ -155,8 +155,7 @@ function closer(
 ): () => Promise<void> {
   const closeOne = async (name: PoolName): Promise<void> => {
     try {
-      const ended = await within(closeDeadline, endings[name]?.() ?? Promise.resolve());
-      if (!ended)
+      if ((await within(closeDeadline, endings[name]?.() ?? Promise.resolve())) === null)
         onError(new Error(`Connections were still in use ${closeDeadline / 1000} seconds after the end.`), name);
     } catch (error) {
       onError(error instanceof Error ? error : new Error(String(error)), name);

@@ -16,13 +16,13 @@ import type { Spool } from "./audit/spool/spool.js";
 import { refusedForGood } from "./audit/refused-for-good.js";
 import { inTransactionApart, writeOnce } from "./audit/write-apart.js";
 import type { Config } from "./config.js";
-import { within } from "./database/connection.js";
 import { readOrMakeKey } from "./disk/folder.js";
 import { lookUpProcess } from "./disk/process.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
 import type { Shutdown } from "./shutdown.js";
 import { StartError } from "./start-error.js";
+import { within } from "./within.js";
 
 /** What the log is kept with, beside the operations' own transactions. */
 export interface LogKeeping {
@@ -65,7 +65,7 @@ export async function keepLog(options: KeepingOptions): Promise<LogKeeping> {
       await folds.close();
       if (isStarted) await processLog.stopped(reason);
     };
-    if (!(await within(closeDeadline, written()))) log.error("the log could not be told of the stop in time");
+    if ((await within(closeDeadline, written())) === null) log.error("the log could not be told of the stop in time");
   });
   return {
     sessions,

@@ -5,9 +5,9 @@ import type { AuditObserver } from "./audit/index.js";
 import type { ProgramFacts } from "./audit/session-entry.js";
 import { SessionKeeper } from "./audit/session-keeper.js";
 import { SessionStore } from "./audit/session-store.js";
-import { within } from "./database/connection.js";
 import type { Logger } from "./log.js";
 import type { Shutdown } from "./shutdown.js";
+import { within } from "./within.js";
 
 interface SessionKeepingOptions {
   readonly log: Logger;
@@ -36,7 +36,7 @@ export function keepSessions({ log, shutdown, pool, observer, program }: Session
     const closed = keeper.stop(deadline).catch((error: unknown) => {
       log.error({ error }, "not all sessions could be closed");
     });
-    if (!(await within(deadline, closed))) log.error("the sessions could not be closed in time");
+    if ((await within(deadline, closed)) === null) log.error("the sessions could not be closed in time");
   });
   return keeper;
 }

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { Instant } from "../instant.js";
+import { within } from "../within.js";
 
 /** Startup settings of a session, by their PostgreSQL names. */
 export type SessionSettings = Readonly<Record<string, string | number>>;
@@ -147,17 +148,6 @@ export function endingOf(pool: pg.Pool, deadline = farewellDeadline): () => Prom
     await pool.end();
     if (open > 0) await within(deadline, new Promise<void>((resolve) => (tellEnd = resolve)));
   };
-}
-
-/** Waits for the work, at most that many milliseconds; true where it was done by then. */
-export async function within(deadline: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => (timer = setTimeout(resolve, deadline, false)));
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 const timeouts = ({ statement, lock, idleInTransaction }: Deadlines): SessionSettings => ({

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Server } from "node:http";
 import { LineSpoolFullError } from "../disk/line-spool.js";
 import { listenOnUnixSocket, requireSocketFolder, type UnixSocket } from "../unix-socket.js";
+import { within } from "../within.js";
 import type { Batch, Source } from "./batch.js";
 import { RefusedRequest } from "./body.js";
 import { Delivery } from "./delivery.js";
@@ -141,11 +141,10 @@ class RunningRelay implements Relay {
   /** Whether the API fails may show meanwhile. */
   async #flush(emptied: Promise<void>): Promise<void> {
     const begun = performance.now();
-    const isEmptied = emptied.then(() => true);
     for (;;) {
       const time = this.#failing() === null ? FLUSH_MILLISECONDS : VAIN_FLUSH_MILLISECONDS;
       const left = begun + time - performance.now();
-      if (left <= 0 || (await within(Math.min(left, LOOK_MILLISECONDS), isEmptied))) return;
+      if (left <= 0 || (await within(Math.min(left, LOOK_MILLISECONDS), emptied)) !== null) return;
     }
   }
 
@@ -171,12 +170,9 @@ class RunningRelay implements Relay {
 
   async #keep(outbox: Outbox, batch: Batch): Promise<void> {
     try {
-      const kept = await within(
-        APPEND_MILLISECONDS,
-        outbox.append(batch).then(() => true),
-      );
       // It may be written yet: sent again, it is the same.
-      if (!kept) throw new Error("The disk doesn't answer.");
+      if ((await within(APPEND_MILLISECONDS, outbox.append(batch))) === null)
+        throw new Error("The disk doesn't answer.");
     } catch (error) {
       if (error instanceof LineSpoolFullError)
         throw new RefusedRequest(503, "UNAVAILABLE", "The spool is full: send it again.");
@@ -198,16 +194,6 @@ class RunningRelay implements Relay {
     if (failing === null) return { status: "ok", detail: null };
     const since = new Date(failing.since).toISOString();
     return { status: "degraded", detail: `The API has taken nothing since ${since}: ${failing.reason}.` };
-  }
-}
-
-/** What it resolves with; null where that takes longer. */
-async function within<Result>(milliseconds: number, work: Promise<Result>): Promise<Result | null> {
-  const late = new AbortController();
-  try {
-    return await Promise.race([work, delay(milliseconds, null, { signal: late.signal })]);
-  } finally {
-    late.abort();
   }
 }
 

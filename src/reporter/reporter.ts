@@ -1,3 +1,4 @@
+import { within } from "../within.js";
 import { MemoryBacklog, type Backlog } from "./backlog.js";
 import { makeCall, type CallContent, type CallSession } from "./call.js";
 import { Connection } from "./connection.js";
@@ -14,7 +15,6 @@ import { StoredRun } from "./stored-run.js";
 import type { StoredSession } from "./stored-session.js";
 import { closeResultOf, statsOf, type CloseResult, type Counted, type ReporterStats } from "./tally.js";
 import { targetsOf, type Targets } from "./targets.js";
-import { within } from "./within.js";
 
 /**
  * What a request carries that shall be found in both sides' entries: both headers, or none where no rule matches it. `fetch`
@@ -129,7 +129,7 @@ export class Reporter {
   /** Sends at once what waits, and says whether that was all; after 10 seconds at most where nothing else is said. */
   async flush({ deadline = CLOSE_DEADLINE }: Deadline = {}): Promise<boolean> {
     if (this.#closing) return (await this.#closing).isClosed;
-    await within(this.#sender.drain(), bounded(deadline));
+    await within(bounded(deadline), this.#sender.drain());
     this.#sender.relax();
     return this.#sender.isEmpty;
   }
@@ -211,16 +211,16 @@ export class Reporter {
     this.#sender.quiet();
     this.#abandon(...this.#open);
     const end = performance.now() + bounded(deadline);
-    await within(this.#sender.drain(), bounded(deadline));
+    await within(bounded(deadline), this.#sender.drain());
     const isClosed = this.#sender.isEmpty && (await this.#endSession(end));
     const stopped = this.#sender.stop();
     this.#abort.abort();
     // A disk that hangs mustn't hold up the process's end.
-    await within(stopped, Math.max(LEAST_TIME, end - performance.now()));
+    await within(Math.max(LEAST_TIME, end - performance.now()), stopped);
     this.#connection.close();
     const left = end - performance.now();
     if (this.#stored)
-      await within(this.#stored.end(isClosed, Math.max(LEAST_TIME, left)), Math.max(2 * LEAST_TIME, left));
+      await within(Math.max(2 * LEAST_TIME, left), this.#stored.end(isClosed, Math.max(LEAST_TIME, left)));
     this.#losses.count(UNSENT, this.#backlog.abandon());
     this.#forgetExit();
     return closeResultOf(this.#counted, isClosed);
@@ -230,7 +230,7 @@ export class Reporter {
   async #endSession(end: number): Promise<boolean> {
     const pause = new Pause();
     while (performance.now() < end) {
-      const outcome = await within(this.#call({ close: true }), end - performance.now());
+      const outcome = await within(end - performance.now(), this.#call({ close: true }));
       if (outcome?.kind === "taken") return true;
       if (outcome?.kind === "refused") return false;
       await pause.wait(Math.min(Math.random() * CLOSE_RETRY, Math.max(0, end - performance.now())), true);

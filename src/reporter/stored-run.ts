@@ -1,7 +1,7 @@
+import { within } from "../within.js";
 import type { ReporterSettings } from "./options.js";
 import type { StoredBacklog } from "./stored-backlog.js";
 import type { StoredSession } from "./stored-session.js";
-import { within } from "./within.js";
 
 /** This run's part of a session that outlives the process, and how it ends on the disk. */
 export class StoredRun {
@@ -24,7 +24,7 @@ export class StoredRun {
         numbers.end();
         await file.remove();
       } else {
-        await within(this.backlog.written(), deadline);
+        await within(deadline, this.backlog.written());
         this.keepNow();
         await file.close();
       }

@@ -2,9 +2,11 @@
 const LONGEST = 2 ** 31 - 1;
 
 /** What the work gives, or null where it takes longer than so many milliseconds; the process lives on meanwhile. */
-export async function within<Result>(work: Promise<Result>, deadline: number): Promise<Result | null> {
+export async function within<Result>(milliseconds: number, work: Promise<Result>): Promise<Result | null> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), Math.min(deadline, LONGEST))));
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), Math.min(milliseconds, LONGEST));
+  });
   try {
     return await Promise.race([work, late]);
   } finally {

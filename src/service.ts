@@ -35,13 +35,14 @@ import { Metrics } from "./metrics.js";
 import { pending } from "./migrate.js";
 import { openSpool } from "./open-spool.js";
 import { PartitionUpkeep } from "./partition-upkeep.js";
+import { programFacts } from "./program-facts.js";
 import { provision, ProvisionError, type Provisioned } from "./provision.js";
 import { Readiness, type ReadinessOptions } from "./readiness.js";
 import { provisionFences } from "./provision/fences.js";
 import { createSchema } from "./schema.js";
 import { createApiServer, type ApiServer } from "./server.js";
 import type { Shutdown } from "./shutdown.js";
-import { keepSessions, programFacts } from "./session-keeping.js";
+import { keepSessions } from "./session-keeping.js";
 import { refuseToServe, StartError } from "./start-error.js";
 import { tableFindings } from "./table-findings.js";
 import { Telemetry } from "./telemetry.js";
@@ -83,7 +84,7 @@ export async function startService(options: ServiceOptions): Promise<string> {
   const databases = await open(options, provisioned);
   const { schema, registry } = await checkedSchema(options, databases, telemetry, provisioned.adminUrl);
   signal.throwIfAborted();
-  const program = programFacts();
+  const program = programFacts("auditql");
   const sessionKeeper = keepSessions({ log, shutdown, pool: databases.sessions, observer: telemetry, program });
   const observer = settlingObserver(telemetry, (entries) => sessionKeeper.settle(entries));
   const keeping = await keepLog({

@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import type pg from "pg";
 import type { AuditObserver } from "./audit/index.js";
 import type { ProgramFacts } from "./audit/session-entry.js";
@@ -21,7 +19,6 @@ interface SessionKeepingOptions {
 /** Milliseconds from the beginning of a stop by which sessions are closed, and what they have where the steps before took long. */
 const closedBy = 6_000;
 const leastToClose = 400;
-const longestText = 200;
 
 /** Begins to keep account of this run's sessions; they are closed at the stop, before the connections are. */
 export function keepSessions({ log, shutdown, pool, observer, program }: SessionKeepingOptions): SessionKeeper {
@@ -39,18 +36,4 @@ export function keepSessions({ log, shutdown, pool, observer, program }: Session
     if ((await within(deadline, closed)) === null) log.error("the sessions could not be closed in time");
   });
   return keeper;
-}
-
-/** What this process is, as its sessions name it. */
-export function programFacts(): ProgramFacts {
-  return { program: "auditql", version: readVersion(), host: hostname().slice(0, longestText) || "unknown" };
-}
-
-/** Compiled files lie one folder deeper. */
-function readVersion(): string {
-  const up = import.meta.url.includes("/dist/src/") ? "../../" : "../";
-  const { version } = JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), "utf8")) as {
-    readonly version: string;
-  };
-  return version;
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command line beside the API: one command a file. */
 import { Command, CommanderError } from "commander";
+import { readVersion } from "../program-facts.js";
 import { relayCommand } from "./relay.js";
-import { readVersion } from "./version.js";
 
 /** sysexits.h: EX_USAGE. */
 const usageExitCode = 64;

@@ -1,11 +1,10 @@
-import { hostname } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { LineSpoolInUseError } from "../disk/line-spool.js";
+import { programFacts } from "../program-facts.js";
 import { createRelayLog, type RelayLog } from "../relay/log.js";
 import { startRelay, type Relay } from "../relay/relay.js";
 import { TokenFileError } from "../relay/token-file.js";
 import { UnixSocketError } from "../unix-socket.js";
-import { readVersion } from "./version.js";
 
 interface Options {
   readonly socket: string;
@@ -72,7 +71,7 @@ async function run(options: Options, log: RelayLog): Promise<void> {
         spoolFolder: spool ?? `${socket}.spool`,
         spoolMaxBytes,
         metricsPort: metricsPort ?? null,
-        source: { program: "auditql-relay", version: readVersion(), host: hostname().slice(0, 200) || "unknown" },
+        source: programFacts("auditql-relay"),
       },
       log,
     );

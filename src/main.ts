@@ -9,13 +9,10 @@ import { ProvisionError } from "./provision.js";
 import { startService } from "./service.js";
 import { Shutdown } from "./shutdown.js";
 import { StartError } from "./start-error.js";
+import { listenToStopSignals } from "./stop-signals.js";
 
 /** sysexits.h: EX_CONFIG. */
 const configExitCode = 78;
-const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-type StopSignal = keyof typeof signalNumbers;
-/** A terminal sends SIGINT to npm and to us, and npm hands it on: that is one wish, not two. */
-const sameWish = 200;
 /** All that has been started is stopped by then, or the process ends all the same. */
 const stopDeadline = 9_500;
 
@@ -24,7 +21,7 @@ class Run {
   readonly #shutdown: Shutdown;
   readonly #aborting = new AbortController();
   #starting: Promise<string> | undefined;
-  #stopping: { readonly since: number } | null = null;
+  #stoppingSince: number | null = null;
 
   constructor(
     private readonly config: Config,
@@ -34,8 +31,17 @@ class Run {
   }
 
   async start(): Promise<void> {
-    for (const signal of Object.keys(signalNumbers) as StopSignal[])
-      process.on(signal, () => void this.#onSignal(signal));
+    listenToStopSignals({
+      since: () => this.#stoppingSince,
+      stop: (signal) => {
+        this.log.info({ signal }, "stopping");
+        void this.#stop(0, signal);
+      },
+      endAtOnce: (signal, exitCode) => {
+        this.log.warn({ signal }, "ending at once");
+        void this.#endAtOnce(exitCode);
+      },
+    });
     process.on("uncaughtException", (error) => void this.#onUncaught(error));
     // A promise that somebody forgot to await: what it was part of has been answered, and others are under way.
     process.on("unhandledRejection", (error) => this.log.error({ error }, "a rejection that nobody awaited"));
@@ -45,30 +51,20 @@ class Run {
     this.#starting = startService({ config, log, shutdown: this.#shutdown, signal: this.#aborting.signal });
     try {
       const banner = await this.#starting;
-      if (!this.#stopping) process.stdout.write(banner);
+      if (this.#stoppingSince === null) process.stdout.write(banner);
     } catch (error) {
-      if (!this.#stopping) await this.#stop(this.#exitCodeOf(error), "the start failed");
-    }
-  }
-
-  async #onSignal(signal: StopSignal): Promise<void> {
-    if (!this.#stopping) {
-      this.log.info({ signal }, "stopping");
-      await this.#stop(0, signal);
-    } else if (signal !== "SIGINT" || performance.now() - this.#stopping.since > sameWish) {
-      this.log.warn({ signal }, "ending at once");
-      await this.#endAtOnce(128 + signalNumbers[signal]);
+      if (this.#stoppingSince === null) await this.#stop(this.#exitCodeOf(error), "the start failed");
     }
   }
 
   async #onUncaught(error: unknown): Promise<void> {
     this.log.fatal({ error }, "an error that nothing caught: stopping");
-    if (!this.#stopping) await this.#stop(1, "an error that nothing caught");
+    if (this.#stoppingSince === null) await this.#stop(1, "an error that nothing caught");
   }
 
   /** Ends the start if it still goes on, then stops what was started. */
   async #stop(exitCode: number, reason: string): Promise<void> {
-    this.#stopping = { since: performance.now() };
+    this.#stoppingSince = performance.now();
     this.#aborting.abort();
     setTimeout(() => {
       this.log.error("it didn't stop in time");

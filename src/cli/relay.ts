@@ -4,6 +4,7 @@ import { programFacts } from "../program-facts.js";
 import { createRelayLog, type RelayLog } from "../relay/log.js";
 import { startRelay, type Relay } from "../relay/relay.js";
 import { TokenFileError } from "../relay/token-file.js";
+import { listenToStopSignals } from "../stop-signals.js";
 import { UnixSocketError } from "../unix-socket.js";
 
 interface Options {
@@ -20,9 +21,6 @@ interface Options {
 /** sysexits.h: EX_USAGE and EX_CONFIG. */
 const usageExitCode = 64;
 const configExitCode = 78;
-const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-/** A terminal sends SIGINT to npx and to us, and npx hands it on: that is one wish, not two. */
-const sameWish = 200;
 const stopDeadline = 9_800;
 const defaultTimeout = 20_000;
 const longestTimeout = 300_000;
@@ -84,21 +82,20 @@ async function run(options: Options, log: RelayLog): Promise<void> {
 
 function stopAtSignal(relay: Relay, log: RelayLog): void {
   let since: number | null = null;
-  for (const [signal, number] of Object.entries(signalNumbers))
-    process.on(signal, () => {
-      if (since === null) {
-        since = performance.now();
-        log.info({ signal }, "stopping");
-        setTimeout(() => {
-          log.error("it didn't stop in time; what waits is kept");
-          process.exit(1);
-        }, stopDeadline).unref();
-        void stop(relay, log);
-      } else if (signal !== "SIGINT" || performance.now() - since > sameWish) {
-        // What was answered is on the disk.
-        process.exit(128 + number);
-      }
-    });
+  listenToStopSignals({
+    since: () => since,
+    stop: (signal) => {
+      since = performance.now();
+      log.info({ signal }, "stopping");
+      setTimeout(() => {
+        log.error("it didn't stop in time; what waits is kept");
+        process.exit(1);
+      }, stopDeadline).unref();
+      void stop(relay, log);
+    },
+    // What was answered is on the disk.
+    endAtOnce: (_signal, exitCode) => process.exit(exitCode),
+  });
 }
 
 async function stop(relay: Relay, log: RelayLog): Promise<void> {

@@ -83,11 +83,10 @@ class Run {
   }
 
   #exitCodeOf(error: unknown): number {
-    if (error instanceof StartError || error instanceof ProvisionError) return complain(error.message, error.exitCode);
+    if (error instanceof StartError || error instanceof ProvisionError || error instanceof MigrationError)
+      return complain(error.message, error.exitCode);
     if (error instanceof DevelopmentKeyError) return complain(error.message, configExitCode);
     if (error instanceof EmbeddedPostgresError) return complain(error.message, 1);
-    if (error instanceof MigrationError)
-      return complain(error.message, error.reason === "busy" || error.reason === "failed" ? 1 : configExitCode);
     this.log.fatal({ error }, "the start failed");
     return 1;
   }

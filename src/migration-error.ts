@@ -8,8 +8,8 @@ import { sqlState } from "./audit/translate-error.js";
  */
 export class MigrationError extends Error {
   override readonly name = "MigrationError";
-  /** What the process ends with: EX_CONFIG, EX_TEMPFAIL or EX_SOFTWARE. */
-  readonly exitCode: number;
+  /** What the process ends with: 78 (EX_CONFIG) where trying again is of no use. */
+  readonly exitCode: 1 | 78;
 
   constructor(
     readonly reason: "version" | "busy" | "refused" | "failed",
@@ -17,7 +17,7 @@ export class MigrationError extends Error {
     options?: ErrorOptions,
   ) {
     super(message, options);
-    this.exitCode = { version: 78, busy: 75, refused: 78, failed: 70 }[reason];
+    this.exitCode = reason === "busy" || reason === "failed" ? 1 : 78;
   }
 }
 

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { keepPartitions } from "./database.js";
+import { codeOf } from "./disk/code-of.js";
 import type { Logger } from "./log.js";
 
 const daily = 24 * 60 * 60 * 1_000;
@@ -44,7 +45,7 @@ export class PartitionUpkeep {
       this.#lastError = null;
       if (done.length > 0) this.#log.info({ done }, "kept the log's partitions ahead");
     } catch (error) {
-      this.#lastError = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+      this.#lastError = codeOf(error) ?? "unknown";
       this.#log.error({ error }, "the log's partitions could not be kept ahead");
     }
   }

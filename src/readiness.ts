@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { Replayer } from "./audit/spool/replayer.js";
 import type { Spool } from "./audit/spool/spool.js";
+import { codeOf } from "./disk/code-of.js";
 import type { PartitionUpkeep } from "./partition-upkeep.js";
 
 export interface ReadinessPart {
@@ -141,8 +142,7 @@ class LateError extends Error {}
 
 function reasonOf(error: unknown): string {
   if (error instanceof LateError) return `no answer within ${String(deadline / 1_000)} s`;
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : "for an unknown reason";
+  return codeOf(error) ?? "for an unknown reason";
 }
 
 const probe = `insert into audit.entry

@@ -26,6 +26,7 @@ import { bannerOf } from "./banner.js";
 import type { Config } from "./config.js";
 import { openDatabases, type Databases } from "./database.js";
 import { connectionConfig, openPool } from "./database/connection.js";
+import { codeOf } from "./disk/code-of.js";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "./embedded-postgres.js";
 import { features } from "./features.js";
 import type { Logger } from "./log.js";
@@ -285,7 +286,7 @@ async function listen(server: ApiServer, { host, port }: Config): Promise<string
     return await server.listen(host, port);
   } catch (cause) {
     if (cause instanceof StartError) throw cause;
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+    const code = codeOf(cause) ?? "unknown";
     const why = listenProblems[code] ?? "the system refuses";
     throw new StartError(`Can't listen on ${host}, port ${String(port)} (${code}): ${why}.`, 1, { cause });
   }

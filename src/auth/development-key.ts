@@ -1,8 +1,10 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from "node:crypto";
-import { link, mkdir, open, readFile, unlink } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SignJWT } from "jose";
 import type { TokenSettings } from "../config.js";
+import { codeOf } from "../disk/code-of.js";
+import { createOnce } from "../disk/create-once.js";
 import type { Role } from "./caller.js";
 import { callerOf, roleClaim } from "./claims.js";
 
@@ -23,10 +25,6 @@ export class DevelopmentKeyError extends Error {
   override readonly name = "DevelopmentKeyError";
 }
 
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
-}
-
 function unusableFolder(path: string, cause: unknown): DevelopmentKeyError {
   return new DevelopmentKeyError(`${path} can't be used; set DATA_DIR to a folder that we may write to.`, { cause });
 }
@@ -35,7 +33,7 @@ async function readPem(path: string): Promise<string | null> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (isCode(error, "ENOENT")) return null;
+    if (codeOf(error) === "ENOENT") return null;
     throw unusableFolder(path, error);
   }
 }
@@ -52,21 +50,9 @@ async function readKey(path: string): Promise<DevelopmentKey | null> {
   }
 }
 
-/** Writes a new key beside the path and links it there: whoever reads sees a whole key, and the first to link wins. */
-async function writeKey(path: string): Promise<void> {
+function newKeyPem(): string | Buffer {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const draft = `${path}.${randomUUID()}`;
-  const file = await open(draft, "wx", 0o600);
-  try {
-    await file.writeFile(privateKey.export({ type: "pkcs8", format: "pem" }));
-    await file.sync();
-    await link(draft, path);
-  } catch (error) {
-    if (!isCode(error, "EEXIST")) throw error;
-  } finally {
-    await file.close();
-    await unlink(draft);
-  }
+  return privateKey.export({ type: "pkcs8", format: "pem" });
 }
 
 /**
@@ -81,7 +67,7 @@ export async function ensureDevelopmentKey(dataDir: string): Promise<Development
   try {
     // Entered, though not listed, by the user that the embedded PostgreSQL runs as where we are root.
     await mkdir(dataDir, { recursive: true, mode: 0o711 });
-    await writeKey(path);
+    await createOnce(path, newKeyPem());
   } catch (cause) {
     throw unusableFolder(path, cause);
   }

@@ -16,7 +16,7 @@ export interface FolderLock {
 export async function takeFolderLock(file: string, inUse: (holder: string) => Error): Promise<FolderLock> {
   const own = await describeHolder();
   for (let attempt = 0; attempt < 5; attempt++) {
-    if (await createWhole(file, own)) return { release: () => release(file, own) };
+    if (await linkWhole(file, own)) return { release: () => release(file, own) };
     const holder = await readIfThere(file);
     if (holder === undefined) continue;
     const pid = await livePid(file, holder);
@@ -32,7 +32,7 @@ async function describeHolder(): Promise<string> {
 }
 
 /** A link makes the lock appear with its content: no one ever reads a lock that names nobody. */
-async function createWhole(file: string, content: string): Promise<boolean> {
+async function linkWhole(file: string, content: string): Promise<boolean> {
   const draft = asideOf(file);
   await writeFile(draft, content, { flag: "wx", mode: 0o644 });
   try {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, open, readFile, rename, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { codeOf } from "./code-of.js";
 
 const KEY_BYTES = 32;
 
@@ -51,6 +52,6 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 export function ignoreMissing(error: unknown): null {
-  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  if (codeOf(error) === "ENOENT") return null;
   throw error;
 }

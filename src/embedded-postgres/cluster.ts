@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { codeOf } from "../disk/code-of.js";
+import { createWhole, syncFolder } from "../disk/folder.js";
 import type { Account } from "./account.js";
 import type { Binaries } from "./binaries.js";
-import { codeOf } from "../disk/code-of.js";
 import { EmbeddedPostgresError } from "./error.js";
 
 const majorVersion = "18";
@@ -20,7 +21,7 @@ export async function readOrMakePassword(file: string, cluster: string): Promise
   }
   if (await readIfThere(join(cluster, "PG_VERSION"))) throw passwordLost(file, cluster);
   const password = randomBytes(24).toString("base64url");
-  await writeDurably(file, `${password}\n`);
+  await (await createWhole(file, `${password}\n`)).close();
   return password;
 }
 
@@ -102,23 +103,6 @@ async function moveWhole(draft: string, folder: string): Promise<void> {
     );
   }
   await syncFolder(dirname(folder));
-}
-
-async function writeDurably(file: string, content: string): Promise<void> {
-  const draft = `${file}.new`;
-  await rm(draft, { force: true });
-  await writeFile(draft, content, { flag: "wx", mode: 0o600, flush: true });
-  await rename(draft, file);
-  await syncFolder(dirname(file));
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

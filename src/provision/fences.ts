@@ -2,8 +2,9 @@ import { fencesOf } from "../audit/fence/fence.js";
 import { installFences } from "../audit/fence/install.js";
 import type { AuditedResource } from "../audit/index.js";
 import type { DataSource } from "typeorm";
+import { codeOf } from "../disk/code-of.js";
 import { provisionError, ProvisionError } from "./error.js";
-import { codeOf, connectTo } from "./inspect.js";
+import { connectTo } from "./inspect.js";
 
 /**
  * Brings the policies of these resources into the database: each audited table's fence as the code asks it.

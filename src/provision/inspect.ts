@@ -1,5 +1,6 @@
 import pg from "pg";
 import { connectionConfig, type Deadlines, withClient } from "../database/connection.js";
+import { codeOf } from "../disk/code-of.js";
 import { provisionError, ProvisionError } from "./error.js";
 import type { Purpose } from "./purpose.js";
 
@@ -120,12 +121,6 @@ export async function readRights(client: pg.Client, purpose: Purpose): Promise<R
   const [rights] = rows;
   if (!rights) throw new Error("The server said nothing of the login's rights.");
   return rights;
-}
-
-/** PostgreSQL's code of an error, or the system's. */
-export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !("code" in error)) return undefined;
-  return typeof error.code === "string" ? error.code : undefined;
 }
 
 function unreachable(setting: string, url: string, cause: unknown): ProvisionError {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
+import { codeOf } from "../disk/code-of.js";
 import { provisionError, type ProvisionError } from "./error.js";
-import { codeOf, connectTo, type Place } from "./inspect.js";
+import { connectTo, type Place } from "./inspect.js";
 import { passwordFile, readOrMakePassword, scramVerifier } from "./password.js";
 import type { Purpose } from "./purpose.js";
 

@@ -1,9 +1,10 @@
-import { createHash, createHmac, pbkdf2, randomBytes, randomUUID } from "node:crypto";
-import { chmod, link, mkdir, open, readFile, unlink } from "node:fs/promises";
+import { createHash, createHmac, pbkdf2, randomBytes } from "node:crypto";
+import { chmod, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { codeOf } from "../disk/code-of.js";
+import { createOnce } from "../disk/create-once.js";
 import { provisionError } from "./error.js";
-import { codeOf } from "./inspect.js";
 
 const folderName = "logins";
 const iterations = 4096;
@@ -52,36 +53,14 @@ async function readKept(file: string): Promise<string | undefined> {
   }
 }
 
-/** Written beside its place and linked there: whoever reads sees it whole, and the first to link wins. */
+/** The password has to be on the disk before the server learns of it. */
 async function make(file: string): Promise<string> {
   const folder = join(file, "..");
   // Entered, though not listed, by the user that the embedded PostgreSQL runs as where we are root.
   await mkdir(join(folder, ".."), { recursive: true, mode: 0o711 });
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const draft = `${file}.${randomUUID()}`;
-  const handle = await open(draft, "wx", 0o600);
-  try {
-    await handle.writeFile(`${randomBytes(24).toString("base64url")}\n`);
-    await handle.sync();
-    await link(draft, file);
-  } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
-  } finally {
-    await handle.close();
-    await unlink(draft);
-  }
-  await syncFolder(folder);
+  await createOnce(file, `${randomBytes(24).toString("base64url")}\n`);
   const made = await readKept(file);
   if (made === undefined) throw new Error("The file was removed while it was being made.");
   return made;
-}
-
-/** The password has to be on the disk before the server learns of it. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,3 +1,4 @@
+import { codeOf } from "../disk/code-of.js";
 import { LineSpool, LineSpoolInUseError } from "../disk/line-spool.js";
 import { Losses, type Loss } from "./losses.js";
 import { reservedBehind, StoredNumbers } from "./numbers.js";
@@ -169,6 +170,6 @@ const byFirst = (left: Pick<Loss, "first">, right: Pick<Loss, "first">): number 
 
 function asSpoolError(folder: string, cause: unknown): ReporterSpoolError {
   if (cause instanceof LineSpoolInUseError) return new ReporterSpoolError(cause.message, { cause });
-  const why = cause instanceof Error && "code" in cause ? String(cause.code) : "for an unknown reason";
+  const why = codeOf(cause) ?? "for an unknown reason";
   return new ReporterSpoolError(`${folder} can't be used for entries that wait (${why}).`, { cause });
 }

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 import type { DataSource } from "typeorm";
+import { tableOf } from "./audit/table.js";
 import { shellPath } from "./shell-path.js";
 
 const rights = ["SELECT", "INSERT", "UPDATE", "DELETE"] as const;
@@ -14,7 +15,7 @@ export async function tableFindings(
   { entityMetadatas }: DataSource,
   dataDir: string | null,
 ): Promise<string[]> {
-  const paths = entityMetadatas.map(({ tablePath }) => quoted(tablePath));
+  const paths = entityMetadatas.map(tableOf);
   const { rows } = await client.query<{ path: string; isMissing: boolean; lacking: string[] }>(
     `select path, found is null as "isMissing",
        array(select name from unnest($2::text[]) as name where found is not null and not has_table_privilege(found, name))
@@ -39,9 +40,3 @@ const anew = (dataDir: string | null): string =>
   dataDir === null
     ? ""
     : ` Or add that to the one that has run, and start with new data: \`rm -r ${shellPath(dataDir)}\`.`;
-
-const quoted = (path: string): string =>
-  path
-    .split(".")
-    .map((part) => `"${part}"`)
-    .join(".");

@@ -2,7 +2,7 @@ import type { GraphQLSchema } from "graphql";
 import type { ClientBase } from "pg";
 import { mutationDecisions, type MutationDecision } from "./mutation-decisions.js";
 import type { DeclaredField } from "./own-resources.js";
-import type { AuditedResource, FieldPolicy } from "./resource.js";
+import { policyName, type AuditedResource } from "./resource.js";
 
 /** What the code says of one mutation, or of one field of a resource. */
 export interface Declaration {
@@ -26,7 +26,7 @@ export function declarationsOf(
     Object.entries(fields).map(([field, policy]): Declaration => ({
       kind: "field_policy",
       name: `${type}.${field}`,
-      declared: { policy: nameOf(policy) },
+      declared: { policy: policyName(policy) },
     })),
   );
   return [...mutations, ...policies];
@@ -65,6 +65,3 @@ const directivesDeclared = ({ audited, unaudited, requires }: MutationDecision):
   "unaudited.reason": unaudited?.reason ?? null,
   "requires.roles": requires ? [...requires.roles].sort() : null,
 });
-
-const nameOf = (policy: FieldPolicy): string =>
-  policy.kind === "track" && policy.as === "set" ? "track as a set" : policy.kind;

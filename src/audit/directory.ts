@@ -17,6 +17,8 @@ import type { Vocabulary } from "./read/vocabulary.js";
 import type { Registry } from "./registry.js";
 import type { ReportedResource } from "./reported-resource.js";
 import type { AuditedResource } from "./resource.js";
+import { identifier } from "./sql.js";
+import { columnOf, tableOf } from "./table.js";
 import { isUuid } from "./uuid.js";
 
 /** What readers of the log can learn of the resources that entries name, from the registry and its tables. */
@@ -38,14 +40,13 @@ async function existing(
   keys: readonly ResourceKey[],
 ): Promise<ReadonlySet<string>> {
   const metadata = dataSource.getMetadata(resource.entity);
-  const column = (field: string) => `"row"."${metadata.findColumnWithPropertyPath(field)?.databaseName ?? field}"`;
-  const table = metadata.tablePath.split(".").map((part) => `"${part}"`);
+  const column = (field: string) => `"row".${identifier(columnOf(metadata, field).databaseName)}`;
   // Ids come as clients sent them: one that is no UUID can't stand in a column of them.
   const possible = keys.filter(({ id }) => !idIsUuid || isUuid(id));
   const rows: { tenant: string; place: string }[] = await dataSource.query(
     `select "wanted"."tenant", "wanted"."place"
      from unnest($1::text[], $2::${idIsUuid ? "uuid" : "text"}[]) with ordinality as "wanted" ("tenant", "id", "place")
-     join ${table.join(".")} as "row"
+     join ${tableOf(metadata)} as "row"
        on ${column(resource.tenantField)} = "wanted"."tenant" and ${column(resource.idField)} = "wanted"."id"`,
     [possible.map(({ tenantId }) => tenantId), possible.map(({ id }) => id)],
   );

@@ -38,6 +38,13 @@ export const secret: FieldPolicy = { kind: "secret" };
  */
 export const ignore = (reason: string): FieldPolicy => ({ kind: "ignore", reason });
 
+/** What a field policy is called in the database and in the log. */
+export type PolicyName = "track" | "track as a set" | "secret" | "ignore";
+
+/** A field policy's name, in which the reason for ignoring isn't told. */
+export const policyName = (policy: FieldPolicy): PolicyName =>
+  policy.kind === "track" && policy.as === "set" ? "track as a set" : policy.kind;
+
 /** What of its own tenant's rows a caller may see: all, or those whose fields have these values. */
 export type Visibility<Entity> = "all" | { readonly [Field in keyof Entity]?: string | null };
 

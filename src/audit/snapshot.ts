@@ -4,8 +4,10 @@ import type { DataSource, EntityMetadata, QueryRunner } from "typeorm";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata.js";
 import type { JsonText } from "./entry.js";
 import { exactly, secretly } from "./exact.js";
-import type { TransactionMark } from "./transaction-mark.js";
 import type { AuditedResource, Visibility } from "./resource.js";
+import { identifier } from "./sql.js";
+import { columnOf, tableOf } from "./table.js";
+import type { TransactionMark } from "./transaction-mark.js";
 
 /** One row as the database held it: the entity for people's code, the exact values for the comparison. */
 export interface Snapshot {
@@ -102,13 +104,13 @@ export class SnapshotReader {
     if (this.#resource.labelQuery !== null) selected.push(`(${this.#resource.labelQuery})`);
     // A lock is going to give the transaction its id in any case.
     selected.push(`pg_current_xact_id${lock === null ? "_if_assigned" : ""}()::text`, "now()::text");
-    const id = `"row"."${this.#idColumn.databaseName}"`;
-    const tenant = `"row"."${columnOf(this.#metadata, this.#resource.tenantField).databaseName}"`;
+    const id = inRow(this.#idColumn);
+    const tenant = inRow(columnOf(this.#metadata, this.#resource.tenantField));
     const conditions = conditionFields.map(
-      (field, index) => `"row"."${columnOf(this.#metadata, field).databaseName}" = $${String(index + 3)}`,
+      (field, index) => `${inRow(columnOf(this.#metadata, field))} = $${String(index + 3)}`,
     );
     const text = [
-      `select ${selected.join(", ")} from ${quotedPath(this.#metadata)} as "row"`,
+      `select ${selected.join(", ")} from ${tableOf(this.#metadata)} as "row"`,
       `where ${[`${tenant} = $1`, `${id} = any ($2)`, ...conditions].join(" and ")} order by ${id}`,
       ...(lock === null ? [] : [`${lock} of "row"`]),
     ].join(" ");
@@ -119,23 +121,12 @@ export class SnapshotReader {
   }
 }
 
-function quotedPath(metadata: EntityMetadata): string {
-  return metadata.tablePath
-    .split(".")
-    .map((part) => `"${part}"`)
-    .join(".");
-}
-
-function columnOf(metadata: EntityMetadata, field: string): ColumnMetadata {
-  const column = metadata.findColumnWithPropertyPath(field);
-  if (!column) throw new Error(`Entity ${metadata.name} has no column ${field}: name one that it has.`);
-  return column;
-}
+const inRow = ({ databaseName }: ColumnMetadata): string => `"row".${identifier(databaseName)}`;
 
 /** What to select for one column, and where each goes. A secret's value never leaves the database: its digest does. */
 function readingsOf(resource: AuditedResource, column: ColumnMetadata, dataSource: DataSource): Reading[] {
   const policy = resource.fields[column.propertyPath];
-  const name = `"row"."${column.databaseName}"`;
+  const name = inRow(column);
   if (policy?.kind === "secret")
     return [{ sql: secretly(name), take: (raw, row) => row.values.set(column.propertyPath, raw as string | null) }];
   const hydrate = (raw: unknown, row: Draft) => {

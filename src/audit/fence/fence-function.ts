@@ -1,6 +1,6 @@
+import { literal, textArray } from "../sql.js";
 import type { CanonicalColumn } from "./canonical.js";
 import type { Sparing } from "./fence.js";
-import { literal, textArray } from "./sql.js";
 
 /** A tracked or secret field with its column. */
 export interface FencedField extends CanonicalColumn {

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import type { DataSource, EntityMetadata } from "typeorm";
-import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata.js";
-import type { AuditedResource, FieldPolicy } from "../resource.js";
+import { policyName, type AuditedResource, type FieldPolicy, type PolicyName } from "../resource.js";
+import { identifier } from "../sql.js";
+import { columnOf } from "../table.js";
 import { fenceFunction, type FencedField } from "./fence-function.js";
 import { labelExpression } from "./label-expression.js";
 import { canonicalColumn } from "./canonical.js";
-import { identifier } from "./sql.js";
 
 /**
  * The SQLSTATE of a commit that the fence refuses, for want of a true entry of what was changed.
@@ -14,9 +14,6 @@ import { identifier } from "./sql.js";
  * FENCE_REFUSED; // "QL001"
  */
 export const FENCE_REFUSED = "QL001";
-
-/** A field policy as the database calls it. */
-export type StandingPolicy = "track" | "track as a set" | "secret" | "ignore";
 
 /** What a version still running asks otherwise of fields that are asked now: that passes until then, an instant in ISO 8601. */
 export interface Sparing {
@@ -37,7 +34,7 @@ export interface Fence {
   readonly schema: string;
   /** Names of the columns that it looks at. */
   readonly columns: readonly string[];
-  readonly policies: Readonly<Record<string, StandingPolicy>>;
+  readonly policies: Readonly<Record<string, PolicyName>>;
   /** Of all that is made, but for what is spared. */
   readonly digest: string;
   /** Made by the guard. */
@@ -80,15 +77,13 @@ export function fenceOf(resource: AuditedResource, dataSource: DataSource): Fenc
   const digest = createHash("sha256")
     .update([functionSql([]), ...triggerSql].join("\n"))
     .digest("hex");
-  const policies = Object.fromEntries(Object.entries(resource.fields).map(([name, policy]) => [name, nameOf(policy)]));
+  const policies = Object.fromEntries(
+    Object.entries(resource.fields).map(([name, policy]) => [name, policyName(policy)]),
+  );
   const columns = Object.entries(resource.fields)
     .filter(([name, { kind }]) => kind !== "ignore" || name === resource.idField || name === resource.tenantField)
     .map(([name]) => columnOf(metadata, name).databaseName);
   return { type: resource.type, table, schema: identifier(schema), columns, policies, digest, functionSql, triggerSql };
-}
-
-function nameOf(policy: FieldPolicy): StandingPolicy {
-  return policy.kind === "track" && policy.as === "set" ? "track as a set" : policy.kind;
 }
 
 function fenced(name: string, policy: FieldPolicy, metadata: EntityMetadata): FencedField[] {
@@ -99,12 +94,6 @@ function fenced(name: string, policy: FieldPolicy, metadata: EntityMetadata): Fe
   const compared = policy.kind === "secret" ? (value: string) => `${value}::text collate "C"` : canonical.compared;
   const isSecret = policy.kind === "secret";
   return [{ name, column: identifier(column.databaseName), isSecret, isSet: as === "set", ...canonical, compared }];
-}
-
-function columnOf(metadata: EntityMetadata, field: string): ColumnMetadata {
-  const column = metadata.findColumnWithPropertyPath(field);
-  if (!column) throw new Error(`Entity ${metadata.name} has no column ${field}: name one that it has.`);
-  return column;
 }
 
 /** Without a condition: the server parses one anew for each statement, at several times what the function's own look costs. */

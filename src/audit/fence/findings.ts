@@ -1,12 +1,13 @@
 import pg, { type ClientBase } from "pg";
+import type { PolicyName } from "../resource.js";
+import { literal } from "../sql.js";
 import { fenceAlterations } from "./alterations.js";
-import type { Fence, StandingPolicy } from "./fence.js";
-import { literal } from "./sql.js";
+import type { Fence } from "./fence.js";
 
 interface Standing {
   readonly resource_type: string;
   readonly digest: string;
-  readonly policies: Readonly<Record<string, StandingPolicy>> | null;
+  readonly policies: Readonly<Record<string, PolicyName>> | null;
 }
 
 const remedy = "Start the server with a MIGRATION_DATABASE_URL: it makes it anew.";

@@ -1,11 +1,12 @@
 import type { ClientBase } from "pg";
-import type { Fence, Sparing, StandingPolicy } from "./fence.js";
+import type { PolicyName } from "../resource.js";
+import type { Fence, Sparing } from "./fence.js";
 
 /** What was done, and what the policies were that now stand beside, a sentence each. */
 export type InstallNotes = string[];
 
 interface Standing {
-  readonly policies: Readonly<Record<string, StandingPolicy>>;
+  readonly policies: Readonly<Record<string, PolicyName>>;
   readonly until: string;
 }
 

@@ -1,6 +1,6 @@
 import type { EntityMetadata } from "typeorm";
 import type { AuditedResource } from "../resource.js";
-import { identifier } from "./sql.js";
+import { identifier } from "../sql.js";
 
 /**
  * The label as SQL over a row called `row`: its query, or the column that its function returns as it is. A label that is

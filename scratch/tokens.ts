@@ -1,5 +1,5 @@
 import { ensureDevelopmentKey, mintDevelopmentToken } from "../src/auth/development-key.js";
-import type { Role } from "../src/auth.js";
+import type { Role } from "../src/audit/roles.js";
 
 /** Mints tokens that servers on this folder's key verify, for a day. */
 export async function tokenMaker(

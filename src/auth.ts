@@ -5,7 +5,7 @@ import { developmentTokenSettings, ensureDevelopmentKey } from "./auth/developme
 import { keyResolver, KeysUnavailableError } from "./auth/key-resolver.js";
 import type { Config } from "./config.js";
 
-export { anonymousCaller, type Caller, type Role } from "./auth/caller.js";
+export { anonymousCaller, type Caller } from "./auth/caller.js";
 
 /** Why a caller is anonymous: a closed set, for logs and metrics, that holds nothing of the token. */
 export type Refusal =

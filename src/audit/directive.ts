@@ -10,6 +10,7 @@ import {
   specifiedDirectives,
 } from "graphql";
 import { auditActions, type ChangeAction } from "./entry.js";
+import { roles, type Role } from "./roles.js";
 import { Directive } from "./type-graphql.js";
 
 /** What `@audited` says of a mutation. */
@@ -21,16 +22,6 @@ export interface AuditedDirective {
   /** Where its id stands: `input.id` in the arguments, a list making one entry each, or `result.id`. */
   readonly id: string;
 }
-
-/** One of {@link roles}. */
-export type Role = "MEMBER" | "ADMIN" | "AUDITOR" | "PLATFORM_AUDITOR" | "REPORTER";
-/**
- * The roles that the application knows, as the schema names them.
- *
- * @example
- * roles.includes("AUDITOR"); // true
- */
-export const roles: readonly Role[] = ["MEMBER", "ADMIN", "AUDITOR", "PLATFORM_AUDITOR", "REPORTER"];
 
 const names = (values: string | readonly string[]) => (typeof values === "string" ? values : `[${values.join(", ")}]`);
 

@@ -7,15 +7,7 @@ export {
   type BackgroundResult,
 } from "./audited-operation.js";
 export type { AuditContext, Caller, MutationContext, OperationReport } from "./context.js";
-export {
-  Audited,
-  Requires,
-  roles,
-  Unaudited,
-  withAuditDirectives,
-  type AuditedDirective,
-  type Role,
-} from "./directive.js";
+export { Audited, Requires, Unaudited, withAuditDirectives, type AuditedDirective } from "./directive.js";
 export {
   actorTypes,
   anonymous,
@@ -51,6 +43,7 @@ export {
   type ReportedResource,
 } from "./reported-resource.js";
 export type { AuditScope } from "./scope.js";
+export { roles, type Role } from "./roles.js";
 export { Sessions } from "./session.js";
 export { PageInfo } from "./page-info.js";
 export { AuditSubscriber } from "./subscriber.js";

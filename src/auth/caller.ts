@@ -1,14 +1,9 @@
-import { anonymous, type Actor } from "../audit/entry.js";
+import type { Caller as AuditCaller } from "../audit/context.js";
+import { anonymous } from "../audit/entry.js";
+import type { Role } from "../audit/roles.js";
 
-export const roles = ["MEMBER", "ADMIN", "AUDITOR", "PLATFORM_AUDITOR", "REPORTER"] as const;
-export type Role = (typeof roles)[number];
-
-/** Who calls, as their token says. */
-export interface Caller {
-  readonly actor: Actor;
-  /** The token's `sub`: whose own things are theirs, also where a service acts for them. Null where nobody is known. */
-  readonly subject: string | null;
-  readonly tenantId: string | null;
+/** Who calls, as their token says: of its roles, those that are known. */
+export interface Caller extends AuditCaller {
   readonly roles: ReadonlySet<Role>;
 }
 

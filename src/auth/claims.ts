@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { tenantPattern, type Actor } from "../audit/entry.js";
-import { roles, type Caller, type Role } from "./caller.js";
+import { roles, type Role } from "../audit/roles.js";
+import { isStorable } from "../audit/text.js";
+import { NIL_UUID } from "../audit/uuid.js";
+import type { Caller } from "./caller.js";
 
 /** A verified token's claim says nothing that can be used; the message names it and holds nothing of its value. */
 export class ClaimError extends Error {
@@ -13,14 +16,11 @@ export class ClaimError extends Error {
 
 const longestText = 255;
 
-/** PostgreSQL holds neither NUL nor a lone surrogate, and what is counted there are code points. */
-const isStorable = (value: string): boolean =>
-  value.isWellFormed() && !value.includes("\0") && Array.from(value).length <= longestText;
+/** What PostgreSQL counts are code points. */
+const isShort = (value: string): boolean => Array.from(value).length <= longestText;
 
-const nilUuid = "00000000-0000-0000-0000-000000000000";
-
-const name = z.string().refine(isStorable);
-const id = name.min(1).refine((value) => value !== nilUuid);
+const name = z.string().refine((value) => isStorable(value) && isShort(value));
+const id = name.min(1).refine((value) => value !== NIL_UUID);
 
 const claims = z.object({
   iss: z.string(),

@@ -2,10 +2,10 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, typ
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SignJWT } from "jose";
+import type { Role } from "../audit/roles.js";
 import type { TokenSettings } from "../config.js";
 import { codeOf } from "../disk/code-of.js";
 import { createOnce } from "../disk/create-once.js";
-import type { Role } from "./caller.js";
 import { callerOf, roleClaim } from "./claims.js";
 
 const issuer = "auditql-development";

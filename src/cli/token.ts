@@ -2,7 +2,7 @@
 /** Prints a token for development, and nothing else, on standard output. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { tenantPattern } from "../audit/entry.js";
-import { roles, type Role } from "../auth/caller.js";
+import { roles, type Role } from "../audit/roles.js";
 import { ClaimError, roleClaim } from "../auth/claims.js";
 import { DevelopmentKeyError, ensureDevelopmentKey, mintDevelopmentToken } from "../auth/development-key.js";
 import { ConfigError, developmentTokenObstacle, loadConfig } from "../config.js";

@@ -1,12 +1,12 @@
 import type { Request } from "express";
 import type { Correlation } from "../audit/entry.js";
+import { isUuid, NIL_UUID } from "../audit/uuid.js";
 import type { Caller } from "../auth.js";
 import type { Logger } from "../log.js";
 import type { Metrics } from "../metrics.js";
 
 const sessionHeader = "x-audit-session-id";
 const numberHeader = "x-audit-sequence-number";
-const uuid = /^(?!0{8}-0{4}-0{4}-0{4}-0{12}$)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const decimal = /^(?:0|[1-9]\d{0,18})$/;
 const largest = 2n ** 63n - 1n;
 
@@ -30,7 +30,8 @@ export class Correlations {
     const sequenceNumber = request.get(numberHeader);
     if (sessionId === undefined && sequenceNumber === undefined) return null;
     if (!roles.has("REPORTER") && !isTrusted(request)) return this.#ignore(request, "untrusted");
-    if (sessionId === undefined || !uuid.test(sessionId)) return this.#ignore(request, "malformed");
+    if (sessionId === undefined || !isUuid(sessionId) || sessionId === NIL_UUID)
+      return this.#ignore(request, "malformed");
     if (sequenceNumber === undefined || !decimal.test(sequenceNumber) || BigInt(sequenceNumber) > largest)
       return this.#ignore(request, "malformed");
     return { sessionId: sessionId.toLowerCase(), sequenceNumber };

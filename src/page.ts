@@ -1,10 +1,9 @@
 import { MoreThan, type EntityManager, type FindOptionsWhere } from "typeorm";
 import { badUserInput, PageInfo } from "./audit/index.js";
+import { MAX_PAGE } from "./audit/page-size.js";
 import { uuidArgument } from "./validation.js";
 
 export { PageInfo };
-
-const MAX_PAGE = 200;
 
 /** A page of entities in the order of their ids. */
 export interface Page<Entity> {

@@ -1,5 +1,6 @@
 import { badUserInput, type FieldProblem } from "./errors.js";
 
+/** How many a page has where nothing is asked for, and at most: of every list, and in what a document may cost. */
 export const DEFAULT_PAGE = 50;
 export const MAX_PAGE = 200;
 

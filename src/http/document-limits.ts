@@ -16,6 +16,7 @@ import {
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from "graphql";
+import { DEFAULT_PAGE, MAX_PAGE } from "../audit/page-size.js";
 
 /** What one document may ask for. */
 export const limits = {
@@ -31,8 +32,6 @@ export const limits = {
   cost: 10_000,
 } as const;
 
-const largestPage = 200;
-const usualPage = 50;
 /** A list field that pages: one statement at least. */
 const costOfPage = 10;
 
@@ -138,7 +137,7 @@ class Measurement {
     if (!field.args.some(({ name }) => name === "first")) return null;
     const sizes = ["first", "last"].flatMap((name) => this.#argument(node, name) ?? []);
     // What is beyond the largest page, or no size at all, the field itself refuses.
-    return Math.min(Math.max(1, ...(sizes.length > 0 ? sizes : [usualPage])), largestPage);
+    return Math.min(Math.max(1, ...(sizes.length > 0 ? sizes : [DEFAULT_PAGE])), MAX_PAGE);
   }
 
   #argument(node: FieldNode, name: string): number | undefined {

@@ -1,6 +1,6 @@
 import { DataSource, MigrationExecutor, type MigrationInterface, type QueryRunner } from "typeorm";
 import { migrations } from "../migrations/index.js";
-import { sqlState } from "./audit/translate-error.js";
+import { sqlState } from "./audit/sql-state.js";
 import { connectionConfig, type Deadlines, withClient } from "./database/connection.js";
 import { silentLogger } from "./database/silent-logger.js";
 import { MigrationError, migrationErrorOf } from "./migration-error.js";

@@ -1,4 +1,4 @@
-import { sqlState } from "./audit/translate-error.js";
+import { sqlState } from "./audit/sql-state.js";
 
 /**
  * Says why the database isn't migrated.

@@ -12,7 +12,8 @@ import { Operation, type OperationProgress, type OperationResult } from "./opera
 import type { SequencePlace } from "./session.js";
 import { roomFor } from "./spool/room.js";
 import { truncated, unstorablePaths } from "./text.js";
-import { isSerializationFailure, translateError } from "./translate-error.js";
+import { isSerializationFailure } from "./sql-state.js";
+import { translateError } from "./translate-error.js";
 import type { StagedEntry } from "./write-staged.js";
 
 export type Arguments = Readonly<Record<string, unknown>>;

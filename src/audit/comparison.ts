@@ -8,7 +8,7 @@ import type { Registry } from "./registry.js";
 import type { AuditedResource } from "./resource.js";
 import type { AuditScope } from "./scope.js";
 import { transactionOf, type Snapshot } from "./snapshot.js";
-import { isSerializationFailure, sqlState } from "./translate-error.js";
+import { isSerializationFailure, sqlState } from "./sql-state.js";
 import type { StagedEntry } from "./write-staged.js";
 
 /** What states are compared with. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase, Pool } from "pg";
 import type { TransactionMark } from "./transaction-mark.js";
-import { sqlState } from "./translate-error.js";
+import { sqlState } from "./sql-state.js";
 
 /** An operation whose COMMIT was sent, and its transaction. */
 export interface SentCommit extends TransactionMark {

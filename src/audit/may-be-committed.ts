@@ -1,4 +1,4 @@
-import { serverError, sqlState } from "./translate-error.js";
+import { serverError, sqlState } from "./sql-state.js";
 
 /**
  * Classes of SQLSTATE with which a server may end after it has written a commit down, or before its answer came through:

@@ -1,5 +1,6 @@
 import type { Pool, PoolClient, QueryResultRow } from "pg";
 import { AuditError } from "./errors.js";
+import { sqlState } from "./sql-state.js";
 import { translateError } from "./translate-error.js";
 import type { ReaderScope } from "./reader-scope.js";
 
@@ -89,18 +90,15 @@ function release(client: PoolClient, broken?: unknown): void {
 
 /** What a reader is told; what no one foresaw is left as it is, for the server to log. */
 function readError(error: unknown): unknown {
-  if (hasState(error, "40001")) {
+  const state = sqlState(error);
+  if (state === "40001") {
     const message = "The replica dropped what was being read to catch up. Try again.";
     return new AuditError("UNAVAILABLE", message, { cause: error });
   }
-  if (hasState(error, "57014")) {
+  if (state === "57014") {
     const message = "Reading the log took longer than it may. Ask for less: a narrower filter or range of time.";
     return new AuditError("TIMEOUT", message, { cause: error });
   }
   const told = translateError(error, "", () => "");
   return told.code === "INTERNAL" ? error : told;
-}
-
-function hasState(error: unknown, state: string): boolean {
-  return error instanceof Error && "code" in error && error.code === state;
 }

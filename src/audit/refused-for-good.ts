@@ -1,4 +1,4 @@
-import { sqlState } from "./translate-error.js";
+import { sqlState } from "./sql-state.js";
 
 const DIVISION_BY_ZERO = "22012";
 const CHECK_VIOLATION = "23514";

@@ -1,5 +1,6 @@
 import { GraphQLError } from "graphql";
 import { AuditError, badUserInput, errorCodes, type ErrorCode, type FieldProblem } from "./errors.js";
+import { driverError, sqlState } from "./sql-state.js";
 
 /**
  * Turns whatever a mutation threw into what a client may be told; PostgreSQL's own words, which name constraints and
@@ -12,14 +13,8 @@ export function translateError(error: unknown, prefix: string, unforeseen: (erro
   return fromGraphQL(error, prefix) ?? fromDatabase(error) ?? internalError(unforeseen(error), error);
 }
 
-export function internalError(id: string, cause: unknown): AuditError {
+function internalError(id: string, cause: unknown): AuditError {
   return new AuditError("INTERNAL", `Something unforeseen happened. Its id in the server's log is ${id}.`, { cause });
-}
-
-/** Whether the database broke the operation up for the sake of another, so that it may simply be run again. */
-export function isSerializationFailure(error: unknown): boolean {
-  const state = sqlState(error);
-  return state === "40001" || state === "40P01";
 }
 
 interface ValidationProblem {
@@ -88,23 +83,6 @@ const tellings: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 function unavailable(cause: unknown): AuditError {
   return new AuditError(away[0], away[1], { cause });
 }
-
-/** PostgreSQL's code of an error, or of what caused it; null where the error isn't the database's. */
-export const sqlState = (error: unknown): string | null => serverError(error)?.code ?? null;
-
-/** What the server said of an error, or of what caused it; null where the error isn't the database's. */
-export function serverError(error: unknown): { readonly code: string; readonly severity: string | null } | null {
-  if (!(error instanceof Error)) return null;
-  const { code, severity } = error as { code?: unknown; severity?: unknown };
-  if (typeof code === "string" && SQLSTATE.test(code))
-    return { code, severity: typeof severity === "string" ? severity : null };
-  return serverError(error.cause ?? driverError(error));
-}
-
-/** Each has a digit, which tells it from the system's codes, such as EPIPE. */
-const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
-
-const driverError = (error: Error) => (error as { driverError?: unknown }).driverError;
 
 const connectionCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EHOSTUNREACH"]);
 

@@ -2,7 +2,7 @@ import type { ClientBase, Pool, PoolClient } from "pg";
 import type { PendingEntry, StatedEntry } from "./entry.js";
 import { insertStatement } from "./insert-entries.js";
 import { mayBeCommitted } from "./may-be-committed.js";
-import { sqlState } from "./translate-error.js";
+import { sqlState } from "./sql-state.js";
 
 /** The connection or the server broke while COMMIT was under way: it may have been carried out. */
 export class OutcomeUnknownError extends Error {

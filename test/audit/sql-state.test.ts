@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { mayBeCommitted } from "../../src/audit/may-be-committed.js";
-import { sqlState, translateError } from "../../src/audit/translate-error.js";
+import { sqlState } from "../../src/audit/sql-state.js";
+import { translateError } from "../../src/audit/translate-error.js";
 
 const failing = (code: string, severity?: string) => Object.assign(new Error("It failed."), { code, severity });
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Request } from "express";
 import { normaliseAddress } from "./audit/address.js";
 import type { RequestOrigin } from "./audit/entry.js";
+import { truncated, withoutControls } from "./audit/text.js";
 
 const longestClientRequestId = 128;
 const longestReason = 500;
@@ -25,17 +26,7 @@ export function decodeHeader(value: string): string {
  * code points stand than the limit. Null where nothing but white space was sent.
  */
 export function cleanText(value: string | undefined, limit: number): string | null {
-  const text = (value ?? "")
-    .trim()
-    .toWellFormed()
-    .replace(/\p{Cc}/gu, "\u{FFFD}");
-  let end = 0;
-  let count = 0;
-  for (const character of text) {
-    if (count++ === limit) break;
-    end += character.length;
-  }
-  return text.slice(0, end) || null;
+  return truncated(withoutControls((value ?? "").trim()), limit) || null;
 }
 
 const zeros = /^0+$/;

@@ -1,6 +1,6 @@
 import { GraphQLError } from "graphql";
+import { truncated, withoutControls } from "./text.js";
 import type { TransactionMark } from "./transaction-mark.js";
-import { truncated } from "./text.js";
 
 /**
  * Every code that a client may see, with what it means. docs/errors.md has a section for each; a test compares the two.
@@ -95,13 +95,5 @@ export function notFound(resourceType: string, resourceId: string, cause?: unkno
   return new AuditError("NOT_FOUND", `There is no ${resourceType} ${printable(resourceId)}.`, { resourceId, cause });
 }
 
-/** Closes a union: reached only where the compiler was told a lie. */
-export function assertNever(value: never): never {
-  throw new Error(`Unexpected value: ${String(value)}`);
-}
-
 /** A value from a client, as short and harmless as a message may carry it. */
-export function printable(text: string): string {
-  const clean = text.toWellFormed().replace(/\p{Cc}/gu, "\uFFFD");
-  return truncated(clean, 64);
-}
+export const printable = (text: string): string => truncated(withoutControls(text), 64);

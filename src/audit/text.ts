@@ -4,6 +4,9 @@ export const isStorable = (text: string): boolean => text.isWellFormed() && !tex
 /** The text with U+FFFD for what PostgreSQL can't hold. */
 export const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\uFFFD");
 
+/** The text with U+FFFD for control characters and lone surrogates: one that a terminal shows, and in one line. */
+export const withoutControls = (text: string): string => text.toWellFormed().replace(/\p{Cc}/gu, "\uFFFD");
+
 /** The first so many code points of a text, so that no pair of surrogates is split. */
 export const truncated = (text: string, codePoints: number): string =>
   // No text has more code points than units; counting them takes an array of all.

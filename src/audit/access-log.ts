@@ -1,5 +1,5 @@
 import type { Pool } from "pg";
-import { canonical } from "./attempted.js";
+import { canonical } from "./canonical-json.js";
 import type { AuditContext } from "./context.js";
 import { PLATFORM_TENANT, type AuditOutcome, type JsonText, type PendingEntry } from "./entry.js";
 import { kept, MAX_MESSAGE, outcomeOf, tenantOf } from "./entry-template.js";

@@ -1,4 +1,5 @@
 import { GraphQLScalarType, Kind, type ValueNode } from "graphql";
+import { hasToJson } from "./canonical-json.js";
 
 /** How deep a JSON input may be nested. */
 const MAX_DEPTH = 32;
@@ -71,10 +72,6 @@ function printInstant(value: unknown): string {
   }
   if (hasToJson(value)) return printInstant(value.toJSON());
   throw new TypeError(`${instantForm}, or a Date.`);
-}
-
-function hasToJson(value: unknown): value is { toJSON(): unknown } {
-  return typeof value === "object" && value !== null && "toJSON" in value && typeof value.toJSON === "function";
 }
 
 function normalised(match: RegExpExecArray | null): string | null {

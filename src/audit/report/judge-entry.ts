@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { canonical } from "../attempted.js";
+import { canonical } from "../canonical-json.js";
 import { auditOutcomes, type AttemptedField, type AuditOutcome, type ReportedAction } from "../entry.js";
 import { kept, MAX_LABEL } from "../entry-template.js";
 import { UNSPECIFIED } from "../errors.js";
 import { requireText, type ReportedResource } from "../reported-resource.js";
 import { Json, readInstant } from "../scalars.js";
-import { unstorablePaths } from "../text.js";
+import { isStorable, unstorablePaths } from "../text.js";
 import { isUuid, NIL_UUID } from "../uuid.js";
 import { readNumber } from "./sequence-numbers.js";
 
@@ -175,7 +175,7 @@ function fieldsOf({ fields }: ReportedResource, stated: ReadonlyMap<string, unkn
 
 function jsonText(value: unknown, as: "value" | "set"): string {
   // Nearly all are texts, which have been looked at.
-  if (typeof value === "string" && value.isWellFormed() && !value.includes("\0")) return bounded(JSON.stringify(value));
+  if (typeof value === "string" && isStorable(value)) return bounded(JSON.stringify(value));
   const json: unknown = Json.parseValue(value);
   if (unstorablePaths(json, "").length > 0) throw new TypeError("holds NUL or a lone surrogate");
   if (as === "value" || !Array.isArray(json)) return bounded(canonical(json));

@@ -28,12 +28,6 @@ export function witnessed(adminUrl: string): Promise<WitnessedChange[]> {
   );
 }
 
-/** How many changes were committed so far. */
-export async function countWitnessed(adminUrl: string): Promise<number> {
-  const [row] = await rowsOf<{ count: number }>(adminUrl, `select count(*)::int as count from drill.change`);
-  return row?.count ?? 0;
-}
-
 const witness = [
   `create schema drill`,
   `create table drill.change (

@@ -99,7 +99,9 @@ export const anonymous: Actor = {
 /** A value as canonical JSON text, so that no 64-bit integer or decimal passes through a JavaScript number. */
 export type JsonText = string;
 
-export type ChangeOp = "ADD" | "REPLACE" | "REMOVE";
+/** What a change does to one field: it comes with its resource, goes with it, or stands in both states. */
+export const changeOps = ["ADD", "REPLACE", "REMOVE"] as const;
+export type ChangeOp = (typeof changeOps)[number];
 
 /** One field's old and new value; a secret's are null. */
 export interface Change {

@@ -18,7 +18,7 @@ interface Touched {
 }
 
 /** How many rows one operation may change beside those its arguments name. */
-export const MAX_TOUCHED = 1_000;
+const MAX_TOUCHED = 1_000;
 
 const scopes = new WeakMap<QueryRunner, AuditScope>();
 

@@ -9,7 +9,7 @@ import type { RefusalNotes } from "./refusal-notes.js";
 import { requestOrigin } from "./request-origin.js";
 
 /** One error in the form of a GraphQL response that was never executed. */
-export function errorBody(code: string, message: string): string {
+function errorBody(code: string, message: string): string {
   return `${JSON.stringify({ errors: [{ message, extensions: { code } }] })}\n`;
 }
 

@@ -62,7 +62,7 @@ export function lacksGroup(login: string, majorVersion: number, purpose: Purpose
 }
 
 /** The URL with another login. */
-export function withLogin(url: string, login: string, password: string): string {
+function withLogin(url: string, login: string, password: string): string {
   const result = new URL(url);
   result.searchParams.delete("user");
   result.searchParams.delete("password");

@@ -53,7 +53,7 @@ export const fencesOf = (resources: readonly AuditedResource[], dataSource: Data
  *
  * @throws Error where a field has no column, which the start's check has ruled out
  */
-export function fenceOf(resource: AuditedResource, dataSource: DataSource): Fence {
+function fenceOf(resource: AuditedResource, dataSource: DataSource): Fence {
   const metadata = dataSource.getMetadata(resource.entity);
   const schema = metadata.schema ?? "public";
   const table = `${identifier(schema)}.${identifier(metadata.tableName)}`;

@@ -2,7 +2,7 @@ import type { IdRange } from "./statements.js";
 
 /** Below and above every id that the database makes. */
 export const LEAST_ID = "00000000-0000-0000-0000-000000000000";
-export const GREATEST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+const GREATEST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 export const everything: IdRange = { above: LEAST_ID, below: GREATEST_ID };
 
 const LAST_MILLISECOND = 2 ** 48 - 1;

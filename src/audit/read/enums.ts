@@ -1,9 +1,8 @@
-import { actorTypes, auditActions, auditOutcomes } from "../entry.js";
+import { actorTypes, auditActions, auditOutcomes, changeOps } from "../entry.js";
 import { enumOf } from "../enum-of.js";
 import { registerEnumType } from "../type-graphql.js";
 
-export const changeOps = ["ADD", "REPLACE", "REMOVE"] as const;
-export const auditOrders = ["NEWEST_FIRST", "OLDEST_FIRST"] as const;
+const auditOrders = ["NEWEST_FIRST", "OLDEST_FIRST"] as const;
 export type AuditOrder = (typeof auditOrders)[number];
 
 export const AuditActionEnum = enumOf(auditActions);

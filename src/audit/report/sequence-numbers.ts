@@ -15,11 +15,7 @@ export function readNumber(value: unknown): bigint {
   const isText = typeof value === "string" && decimal.test(value);
   if (!isText && !(typeof value === "number" && Number.isSafeInteger(value)) && typeof value !== "bigint")
     throw new TypeError("isn't a whole number, beyond 2^53 as a text of decimal digits");
-  return requireNumber(BigInt(value));
-}
-
-/** @throws TypeError where it is negative or too large */
-export function requireNumber(number: bigint): bigint {
+  const number = BigInt(value);
   if (number < 0n) throw new TypeError("is negative");
   if (number > LARGEST_NUMBER) throw new TypeError(`is larger than ${String(LARGEST_NUMBER)}`);
   return number;

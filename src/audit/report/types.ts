@@ -15,7 +15,7 @@ export class UnjudgedEntry {
   }
 }
 
-export const ReportedEntryScalar = new GraphQLScalarType<UnjudgedEntry, never>({
+const ReportedEntryScalar = new GraphQLScalarType<UnjudgedEntry, never>({
   name: "ReportedEntry",
   description: `A JSON object: what another process saw. { sequenceNumber: a whole number, beyond 2^53 as text; claimedAt: ISO 8601
 with an offset, at most 30 days back and 10 minutes ahead; resourceType, action and fields as docs/audited-resources.md

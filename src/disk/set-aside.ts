@@ -23,7 +23,7 @@ export class SetAside<Reason extends string = string> {
     return (await this.#bytes()) > 0;
   }
 
-  /** Keeps the texts, on the disk once this resolves. @throws where there is no room, so that they stay where they are */
+  /** Keeps the texts, on the disk once this resolves. @throws SetAsideFullError, or what the system says: they stay where they are */
   async keep(texts: readonly string[], why: Reason): Promise<void> {
     const setAsideAt = new Date().toISOString();
     const lines = texts.map((text) => `${JSON.stringify({ setAsideAt, why, text })}\n`).join("");
@@ -45,8 +45,10 @@ export class SetAside<Reason extends string = string> {
   }
 }
 
-class SetAsideFullError extends Error {
+/** There is no room to set more aside: somebody has to look at the file and move it away. */
+export class SetAsideFullError extends Error {
   override readonly name = "SetAsideFullError";
+
   constructor(file: string) {
     super(`${file} is as large as the spool may be: look at it and move it away.`);
   }

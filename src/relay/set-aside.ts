@@ -1,4 +1,4 @@
-import { SetAside } from "../disk/set-aside.js";
+import { SetAside, SetAsideFullError } from "../disk/set-aside.js";
 import type { RelayLog } from "./log.js";
 
 /** What the API refused for good, with the reason that it gave. */
@@ -37,7 +37,7 @@ export class SetAsideEntries {
         "refused by the API",
       );
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== "SetAsideFullError") throw error;
+      if (!(error instanceof SetAsideFullError)) throw error;
       this.log.error(
         { file: this.#file.file, entries: entries.length },
         "no room to set entries aside: move the file away",

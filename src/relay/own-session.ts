@@ -1,6 +1,7 @@
-import type { Batch, DroppedNumbers, Source } from "./batch.js";
+import { droppedByReason } from "../reporter/dropped-by-reason.js";
 import { uuidV7 } from "../reporter/uuid-v7.js";
 import { backoff, pause } from "./backoff.js";
+import type { Batch, Source } from "./batch.js";
 import { failingStill, type Failing } from "./failing.js";
 import type { RelayLog } from "./log.js";
 import type { RelayMetrics } from "./metrics.js";
@@ -114,10 +115,3 @@ export class OwnSession {
 
 const reasonOf = (answer: Exclude<UpstreamAnswer, { readonly kind: "judged" }>): string =>
   answer.kind === "failed" ? answer.reason : answer.code;
-
-function droppedByReason(drops: readonly Drop[]): DroppedNumbers[] {
-  const ranges = new Map<string, (readonly [string, string])[]>();
-  for (const { reason, first, last } of drops)
-    ranges.set(reason, [...(ranges.get(reason) ?? []), [String(first), String(last)]]);
-  return [...ranges].map(([reason, sequenceNumbers]) => ({ reason, sequenceNumbers }));
-}

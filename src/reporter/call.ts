@@ -1,8 +1,9 @@
 import { outcomeOf, type Outcome } from "./answer.js";
+import type { ReadyEntry } from "./backlog.js";
 import { CallError, type Connection } from "./connection.js";
+import { droppedByReason } from "./dropped-by-reason.js";
 import type { Loss } from "./losses.js";
 import type { ReporterSettings } from "./options.js";
-import type { ReadyEntry } from "./backlog.js";
 import { TokenError } from "./token.js";
 
 /** What one call says, beside whose session it is. */
@@ -67,18 +68,8 @@ function bodyOf(session: CallSession, { entries = [], losses = [], close }: Call
     source: session.source,
     taken: String(session.taken()),
     ...(close === true && { close }),
-    ...(losses.length > 0 && { dropped: droppedOf(losses) }),
+    ...(losses.length > 0 && { dropped: droppedByReason(losses) }),
   });
   const texts = entries.map(({ text }) => text).join(",");
   return `{"query":${JSON.stringify(QUERY)},"variables":{"input":${input.slice(0, -1)},"entries":[${texts}]}}}`;
-}
-
-function droppedOf(losses: readonly Loss[]): { reason: string; sequenceNumbers: [string, string][] }[] {
-  const byReason = new Map<string, [string, string][]>();
-  for (const { reason, first, last } of losses) {
-    const ranges = byReason.get(reason) ?? [];
-    ranges.push([String(first), String(last)]);
-    byReason.set(reason, ranges);
-  }
-  return [...byReason].map(([reason, sequenceNumbers]) => ({ reason, sequenceNumbers }));
 }

@@ -1,48 +1,31 @@
 import { once } from "node:events";
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
-import { startReceiver, type Receiver } from "../support/receiver.js";
-import {
-  callOf,
-  entriesFrom,
-  makePlace,
-  post,
-  startRelay,
-  talkTo,
-  type RelayPlace,
-  type RunningCommand,
-  type SocketAnswer,
-  type Talk,
-} from "../support/relay.js";
+import { callOf, entriesFrom, post, talkTo, told, type RunningCommand, type Talk } from "../support/relay.js";
+import { it as relayTest } from "../support/relay-test.js";
 import { until } from "../support/until.js";
 
-let place: RelayPlace;
-let receiver: Receiver;
-let relay: RunningCommand;
-let talks: Talk[];
-beforeEach(async () => {
-  place = makePlace();
-  receiver = await startReceiver();
-  talks = [];
-});
-afterEach(async () => {
-  for (const { socket } of talks) socket.destroy();
-  await relay.end("SIGKILL");
-  await receiver.stop();
-  place.remove();
+const it = relayTest.extend<{ readonly talks: Talk[]; readonly talk: () => Promise<Talk> }>({
+  talks: async ({}, use) => {
+    const talks: Talk[] = [];
+    await use(talks);
+    for (const { socket } of talks) socket.destroy();
+  },
+  talk: async ({ place, talks }, use) => {
+    await use(async () => {
+      const begun = await talkTo(place.socket);
+      talks.push(begun);
+      return begun;
+    });
+  },
 });
 
-const talk = async (): Promise<Talk> => {
-  const begun = await talkTo(place.socket);
-  talks.push(begun);
-  return begun;
-};
 const LOOK = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 const SERVED = "HTTP/1.1 200 ";
-const refused = (code: string): Promise<number> => relay.metric(`audit_relay_refused_requests_total{code="${code}"}`);
-const told = ({ status, body }: SocketAnswer): unknown => [status, body?.errors?.[0]?.extensions.code];
+const refused = (relay: RunningCommand, code: string): Promise<number> =>
+  relay.metric(`audit_relay_refused_requests_total{code="${code}"}`);
 
 /** Asks eight times at once, again and again, until it is refused or the time is over; how often it was served, and how long that took. */
 async function hurry({ socket, closed }: Talk, milliseconds: number): Promise<{ served: number; took: number }> {
@@ -63,8 +46,12 @@ async function hurry({ socket, closed }: Talk, milliseconds: number): Promise<{ 
 }
 
 describe("a connection that asks more often than 1,000 times a second", () => {
-  it("is answered UNAVAILABLE once it has used up 2,000 beside, and closed, while others are served", async () => {
-    relay = await startRelay(place, receiver.url);
+  it("is answered UNAVAILABLE once it has used up 2,000 beside, and closed, while others are served", async ({
+    place,
+    start,
+    talk,
+  }) => {
+    const relay = await start();
     const hasty = await talk();
     const hurried = hurry(hasty, 2_000);
     expect((await post(place.socket, callOf(uuidV7(), entriesFrom(0, 1)))).status).toBe(200);
@@ -76,7 +63,7 @@ describe("a connection that asks more often than 1,000 times a second", () => {
     expect(served >= 2_000 || !wasRefused).toBe(true);
     const refusals = hasty.said().split("HTTP/1.1 429 ").slice(1);
     expect(refusals).toEqual(wasRefused ? [expect.stringContaining('"code":"UNAVAILABLE"')] : []);
-    expect((await refused("RATE")) > 0).toBe(wasRefused);
+    expect((await refused(relay, "RATE")) > 0).toBe(wasRefused);
   });
 });
 
@@ -89,14 +76,20 @@ describe("bodies that are sent at the same time", () => {
     return Buffer.from(callOf(sessionId, [{ sequenceNumber: "0", fields }]));
   };
   const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${String(MIB)}\r\n\r\n`;
-  const untilHeld = async (bytes: number): Promise<void> => {
+  const untilHeld = async (relay: RunningCommand, bytes: number): Promise<void> => {
     await until(async () => (await relay.metric("audit_relay_held_bytes")) === bytes, {
       what: `${String(bytes)} octets are held`,
     });
   };
 
-  it("take 32 MiB together: who passes them is answered UNAVAILABLE, and holds nothing; with their end there is room again", async () => {
-    relay = await startRelay(place, receiver.url);
+  it("take 32 MiB together: who passes them is answered UNAVAILABLE, and holds nothing; with their end there is room again", async ({
+    place,
+    receiver,
+    start,
+    talk,
+    talks,
+  }) => {
+    const relay = await start();
     const sessions = Array.from({ length: 32 }, () => uuidV7());
     for (const sessionId of sessions) {
       const { socket } = await talk();
@@ -104,20 +97,20 @@ describe("bodies that are sent at the same time", () => {
       socket.write(filled(sessionId, MIB).subarray(0, -LEFT));
     }
     const all = 32 * (MIB - LEFT);
-    await untilHeld(all);
+    await untilHeld(relay, all);
 
     const late = await talk();
     const body = filled(uuidV7(), MIB);
     late.socket.write(head);
     late.socket.write(body.subarray(0, LEFT));
-    await untilHeld(all + LEFT);
+    await untilHeld(relay, all + LEFT);
     late.socket.write(body.subarray(LEFT, 64 * LEFT));
-    await untilHeld(all);
-    const unavailable = await refused("UNAVAILABLE");
+    await untilHeld(relay, all);
+    const unavailable = await refused(relay, "UNAVAILABLE");
     late.socket.write(body.subarray(64 * LEFT));
     await late.closed;
     expect(late.said()).toMatch(/^HTTP\/1\.1 503 [^]*"code":"UNAVAILABLE"/);
-    expect(await refused("UNAVAILABLE")).toBe(unavailable + 1);
+    expect(await refused(relay, "UNAVAILABLE")).toBe(unavailable + 1);
     const [small, medium] = [filled(uuidV7(), 8 * LEFT), filled(uuidV7(), 40 * LEFT)];
     expect((await post(place.socket, small)).status).toBe(200);
     expect(told(await post(place.socket, medium))).toEqual([503, "UNAVAILABLE"]);
@@ -125,11 +118,11 @@ describe("bodies that are sent at the same time", () => {
     const [first] = talks;
     first?.socket.write(filled(sessions[0] ?? "", MIB).subarray(-LEFT));
     await until(() => first?.said().startsWith(SERVED), { what: "who comes to the end is served" });
-    await untilHeld(all - (MIB - LEFT));
+    await untilHeld(relay, all - (MIB - LEFT));
     expect((await post(place.socket, medium)).status).toBe(200);
     for (const { socket } of talks) socket.destroy();
-    await untilHeld(0);
-    expect(await refused("ABORTED")).toBe(31);
+    await untilHeld(relay, 0);
+    expect(await refused(relay, "ABORTED")).toBe(31);
     expect((await post(place.socket, filled(uuidV7(), MIB))).status).toBe(200);
     await until(() => receiver.numbers(sessions[0] ?? "").length === 1, { what: "what was answered comes" });
     expect(sessions.slice(1).flatMap((sessionId) => receiver.numbers(sessionId))).toEqual([]);
@@ -137,19 +130,19 @@ describe("bodies that are sent at the same time", () => {
 });
 
 describe("connections at a time", () => {
-  it("are 256: a further one is closed at once, until one ends", async () => {
-    relay = await startRelay(place, receiver.url);
+  it("are 256: a further one is closed at once, until one ends", async ({ place, start, talk, talks }) => {
+    const relay = await start();
     const looked = async (): Promise<void> => {
       const { socket, said } = await talk();
       socket.write(LOOK);
       await until(() => said().startsWith(SERVED), { what: "it is served" });
     };
     await Promise.all(Array.from({ length: 256 }, looked));
-    expect(await refused("CONNECTIONS")).toBe(0);
+    expect(await refused(relay, "CONNECTIONS")).toBe(0);
     const further = await talk();
     await further.closed;
     expect(further.said()).toBe("");
-    expect(await refused("CONNECTIONS")).toBe(1);
+    expect(await refused(relay, "CONNECTIONS")).toBe(1);
     const [first, second] = talks;
     first?.socket.write(LOOK);
     await until(() => first?.said().split(SERVED).length === 3, { what: "those that were there are served" });
@@ -159,7 +152,11 @@ describe("connections at a time", () => {
 });
 
 describe("a set-aside file that is as large as the spool may be", () => {
-  it("takes nothing more and holds up nothing: what is refused is reported with its reason, and what follows arrives", async () => {
+  it("takes nothing more and holds up nothing: what is refused is reported with its reason, and what follows arrives", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     const bytes = 4 * 1024 * 1024;
     const file = join(place.spool, "set-aside.jsonl");
     mkdirSync(place.spool, { mode: 0o700 });
@@ -168,7 +165,7 @@ describe("a set-aside file that is as large as the spool may be", () => {
       input.entries.flatMap(({ sequenceNumber }, index) =>
         ["1", "7"].includes(String(sequenceNumber)) ? [{ index, sequenceNumber, code: "CONFLICT", message: "" }] : [],
       );
-    relay = await startRelay(place, receiver.url, ["--spool-max-bytes", String(bytes)]);
+    const relay = await start(["--spool-max-bytes", String(bytes)]);
     const sessionId = uuidV7();
     const saidOf = (number: string): unknown => ({
       dropped: [{ reason: "set_aside: CONFLICT", sequenceNumbers: [[number, number]] }],

@@ -1,38 +1,21 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { writeFileSync } from "node:fs";
+import { describe, expect, onTestFinished } from "vitest";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
-import { startReceiver, type Receiver } from "../support/receiver.js";
-import {
-  callOf,
-  entriesFrom,
-  makePlace,
-  numbersTo,
-  post,
-  startRelay,
-  type RelayPlace,
-  type RunningCommand,
-} from "../support/relay.js";
-import { startTlsEndpoint, trusting, trustingAnybody, type TlsEndpoint } from "../support/tls-endpoint.js";
+import { callOf, entriesFrom, numbersTo, post } from "../support/relay.js";
+import { it } from "../support/relay-test.js";
+import { startTlsEndpoint, trusting, trustingAnybody } from "../support/tls-endpoint.js";
 import { until } from "../support/until.js";
 
-let place: RelayPlace;
-let receiver: Receiver;
-let endpoint: TlsEndpoint;
-let relay: RunningCommand;
-beforeEach(async () => {
-  place = makePlace("canary-in-the-token");
-  receiver = await startReceiver();
-  endpoint = await startTlsEndpoint("server", receiver.url);
-});
-afterEach(async () => {
-  await relay.end("SIGKILL");
-  await endpoint.close();
-  await receiver.stop();
-  place.remove();
-});
-
 describe("a relay to an API over HTTPS", () => {
-  it("sends nothing to a server of an authority that it doesn't know, says why, and hands it on once it knows it", async () => {
-    relay = await startRelay(place, endpoint.url, [], trustingAnybody);
+  it("sends nothing to a server of an authority that it doesn't know, says why, and hands it on once it knows it", async ({
+    place,
+    receiver,
+    start,
+  }) => {
+    writeFileSync(place.tokenFile, "canary-in-the-token\n");
+    const endpoint = await startTlsEndpoint("server", receiver.url);
+    onTestFinished(() => endpoint.close());
+    let relay = await start([], endpoint.url, trustingAnybody);
     const sessionId = uuidV7();
     expect((await post(place.socket, callOf(sessionId, entriesFrom(0, 10)))).status).toBe(200);
     const reason = "UNABLE_TO_VERIFY_LEAF_SIGNATURE";
@@ -49,7 +32,7 @@ describe("a relay to an API over HTTPS", () => {
     expect(relay.stderr() + relay.stdout()).not.toContain("canary");
     await relay.end("SIGKILL");
 
-    relay = await startRelay(place, endpoint.url, [], trusting);
+    relay = await start([], endpoint.url, trusting);
     await until(() => receiver.numbers(sessionId).length === 10, { what: "they came", deadline: 10_000 });
     expect(receiver.numbers(sessionId)).toEqual(numbersTo(10));
     expect(new Set(receiver.calls.map(({ token }) => token))).toEqual(new Set(["canary-in-the-token"]));

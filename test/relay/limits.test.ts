@@ -16,6 +16,7 @@ import {
   source,
   startRelay,
   talkTo,
+  told,
   type RelayPlace,
   type RunningCommand,
   type SocketAnswer,
@@ -38,8 +39,6 @@ afterAll(async () => {
   await receiver.stop();
   place.remove();
 });
-
-const told = ({ status, body }: SocketAnswer): unknown => [status, body?.errors?.[0]?.extensions.code];
 
 const talk = (): Promise<Talk> => talkTo(place.socket);
 

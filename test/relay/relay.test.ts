@@ -1,50 +1,29 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { createReporter } from "../../src/reporter/index.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
-import { refusal, startReceiver, type Receiver } from "../support/receiver.js";
-import {
-  callOf,
-  entriesFrom,
-  keepAlive,
-  makePlace,
-  numbersTo,
-  post,
-  source,
-  startRelay,
-  type RelayPlace,
-  type RunningCommand,
-} from "../support/relay.js";
+import { refusal, type Receiver } from "../support/receiver.js";
+import { callOf, entriesFrom, keepAlive, numbersTo, post, source } from "../support/relay.js";
+import { it } from "../support/relay-test.js";
 import { until } from "../support/until.js";
 
-let place: RelayPlace;
-let receiver: Receiver;
-let relay: RunningCommand;
-
-beforeEach(async () => {
-  place = makePlace();
-  receiver = await startReceiver();
-});
-
-afterEach(async () => {
-  await relay.end("SIGKILL");
-  await receiver.stop();
-  place.remove();
-});
-
-const untilReceived = async (sessionId: string, count: number): Promise<void> => {
+const untilReceived = async (receiver: Receiver, sessionId: string, count: number): Promise<void> => {
   await until(() => receiver.numbers(sessionId).length === count, { what: `${count} entries came`, deadline: 10_000 });
 };
 
 /** The relay's own session: the one of its program. */
-const ownSession = (): string =>
+const ownSession = (receiver: Receiver): string =>
   receiver.calls.find(({ input }) => input.source.program === "auditql-relay")?.input.sessionId ?? "";
 
 describe("the relay", () => {
-  it("hands on each call without entries, by which a session is opened and heard of", async () => {
-    relay = await startRelay(place, receiver.url);
+  it("hands on each call without entries, by which a session is opened and heard of", async ({
+    place,
+    receiver,
+    start,
+  }) => {
+    await start();
     const sessionId = uuidV7();
     for (const calls of [1, 2]) {
       const { status, body } = await post(place.socket, callOf(sessionId, [], { taken: "1" }));
@@ -54,8 +33,12 @@ describe("the relay", () => {
     expect(receiver.said(sessionId)).toEqual(Array(2).fill({ dropped: [], taken: "1", close: false }));
   });
 
-  it("gives the API every entry of eight processes once, each session's in order, and ends with 0", async () => {
-    relay = await startRelay(place, receiver.url);
+  it("gives the API every entry of eight processes once, each session's in order, and ends with 0", async ({
+    place,
+    receiver,
+    start,
+  }) => {
+    const relay = await start();
     expect(statSync(place.socket).mode & 0o777).toBe(0o660);
     const sessions = Array.from({ length: 8 }, () => uuidV7());
     await Promise.all(
@@ -83,15 +66,15 @@ describe("the relay", () => {
 
     expect(await relay.end("SIGTERM")).toEqual({ code: 0, signal: null });
     expect(existsSync(place.socket)).toBe(false);
-    const own = ownSession();
+    const own = ownSession(receiver);
     expect(receiver.said(own).at(0)).toEqual({ dropped: [], taken: "0", close: false });
     expect(receiver.said(own).at(-1)).toEqual({ dropped: [], taken: "0", close: true });
     expect(relay.stderr()).not.toContain("first-token");
   });
 
-  it("hands on all that it answered before kill -9, once", async () => {
+  it("hands on all that it answered before kill -9, once", async ({ place, receiver, start }) => {
     receiver.mode = "stall";
-    relay = await startRelay(place, receiver.url, ["--timeout", "500"]);
+    let relay = await start(["--timeout", "500"]);
     const sessionId = uuidV7();
     for (let first = 0; first < 300; first += 10)
       expect((await post(place.socket, callOf(sessionId, entriesFrom(first, 10)))).status).toBe(200);
@@ -100,8 +83,8 @@ describe("the relay", () => {
     expect(existsSync(place.socket)).toBe(true);
 
     receiver.mode = "take";
-    relay = await startRelay(place, receiver.url);
-    await untilReceived(sessionId, 300);
+    relay = await start();
+    await untilReceived(receiver, sessionId, 300);
     expect(receiver.numbers(sessionId)).toEqual(numbersTo(300));
     expect(receiver.repeated()).toBe(0);
     // Thirty batches in one call.
@@ -114,14 +97,14 @@ describe("the relay", () => {
 
     // What was done isn't sent by a third run.
     const before = receiver.calls.length;
-    relay = await startRelay(place, receiver.url);
+    relay = await start();
     await until(() => receiver.calls.length > before, { what: "the third run has told of itself" });
     expect(receiver.calls.slice(before).flatMap(({ input }) => input.entries)).toEqual([]);
   });
 
-  it("leaves to the next run what the API doesn't take, and that it ended", async () => {
+  it("leaves to the next run what the API doesn't take, and that it ended", async ({ place, receiver, start }) => {
     receiver.mode = "stall";
-    relay = await startRelay(place, receiver.url, ["--timeout", "300"]);
+    let relay = await start(["--timeout", "300"]);
     const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 10)));
     await until(async () => (await relay.metric('audit_relay_upstream_failures_total{reason="TIMEOUT"}')) > 0, {
@@ -134,20 +117,24 @@ describe("the relay", () => {
     expect(performance.now() - begun).toBeLessThan(10_000);
 
     receiver.mode = "take";
-    relay = await startRelay(place, receiver.url);
-    await untilReceived(sessionId, 10);
+    relay = await start();
+    await untilReceived(receiver, sessionId, 10);
     const closed = (): string[] => receiver.calls.flatMap(({ input }) => (input.close ? [input.source.program] : []));
     await until(() => closed().length === 1, { what: "the first run's session is closed" });
     expect(closed()).toEqual(["auditql-relay"]);
     expect((await fetch(`${relay.monitor()}/healthz`)).status).toBe(200);
   });
 
-  it("sets aside what the API refuses for good, alone, and reports its number as dropped", async () => {
+  it("sets aside what the API refuses for good, alone, and reports its number as dropped", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     receiver.mode = ({ input }) =>
       input.entries.flatMap(({ sequenceNumber }, index) =>
         sequenceNumber === "7" ? [{ index, sequenceNumber, code: "CONFLICT", message: "another content" }] : [],
       );
-    relay = await startRelay(place, receiver.url);
+    const relay = await start();
     const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 20), { taken: "20", close: true }));
     await until(() => receiver.said(sessionId).some(({ close }) => close), { what: "the session is closed" });
@@ -166,12 +153,16 @@ describe("the relay", () => {
     expect(await relay.metric('audit_relay_set_aside_total{code="CONFLICT"}')).toBe(1);
   });
 
-  it("has a reporter know that its entries are on the disk: what the API refuses shows in the session and the file", async () => {
+  it("has a reporter know that its entries are on the disk: what the API refuses shows in the session and the file", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     receiver.mode = ({ input }) =>
       input.entries.flatMap(({ sequenceNumber }, index) =>
         Number(sequenceNumber) % 2 === 0 ? [] : [{ index, sequenceNumber, code: "BAD_USER_INPUT", message: "no" }],
       );
-    relay = await startRelay(place, receiver.url);
+    await start();
     const reporter = await createReporter({ socketPath: place.socket, source, handleExit: false });
     for (let count = 0; count < 4; count++)
       reporter.report({ resourceType: "http_request", action: "REQUEST", outcome: "SUCCESS" });
@@ -185,14 +176,18 @@ describe("the relay", () => {
     expect(readFileSync(join(place.spool, "set-aside.jsonl"), "utf8").trim().split("\n")).toHaveLength(2);
   });
 
-  it("halves a call that is refused as a whole until the poisoned entry is alone", async () => {
+  it("halves a call that is refused as a whole until the poisoned entry is alone", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     receiver.mode = ({ input }) =>
       input.entries.some(({ sequenceNumber }) => sequenceNumber === "613") ? refusal("BAD_USER_INPUT") : undefined;
-    relay = await startRelay(place, receiver.url);
+    await start();
     const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 1_000), { taken: "1000" }));
     await until(() => receiver.said(sessionId).some(({ dropped }) => dropped.length > 0), { what: "it is dropped" });
-    await untilReceived(sessionId, 999);
+    await untilReceived(receiver, sessionId, 999);
     expect(receiver.said(sessionId).flatMap(({ dropped }) => dropped)).toEqual([
       { reason: "set_aside: BAD_USER_INPUT", sequenceNumbers: [["613", "613"]] },
     ]);
@@ -201,14 +196,18 @@ describe("the relay", () => {
     });
   });
 
-  it("sets a forbidden session aside where its own is welcome, and tells of it there", async () => {
+  it("sets a forbidden session aside where its own is welcome, and tells of it there", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     const [theirs, another] = [uuidV7(), uuidV7()];
     receiver.mode = ({ input }) => (input.sessionId === theirs ? refusal("FORBIDDEN") : undefined);
-    relay = await startRelay(place, receiver.url);
+    const relay = await start();
     await post(place.socket, callOf(theirs, entriesFrom(0, 3)));
     await post(place.socket, callOf(another, entriesFrom(0, 3)));
-    await untilReceived(another, 3);
-    const own = ownSession();
+    await untilReceived(receiver, another, 3);
+    const own = ownSession(receiver);
     await until(() => receiver.said(own).some(({ dropped }) => dropped.length > 0), { what: "it is told" });
     expect(receiver.said(own).findLast(({ dropped }) => dropped.length > 0)).toEqual({
       dropped: [{ reason: "set_aside: FORBIDDEN", sequenceNumbers: [["0", "2"]] }],
@@ -218,14 +217,18 @@ describe("the relay", () => {
     expect(await relay.metric('audit_relay_dropped_total{reason="set_aside: FORBIDDEN"}')).toBe(3);
   });
 
-  it("asks a session that is forbidden amid a search no more, where its own is welcome", async () => {
+  it("asks a session that is forbidden amid a search no more, where its own is welcome", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     const theirs = uuidV7();
     // As the API: the form of a call is judged before whose session it is.
     receiver.mode = ({ input }) => {
       if (input.sessionId !== theirs) return undefined;
       return refusal(input.dropped.length > 0 ? "BAD_USER_INPUT" : "FORBIDDEN");
     };
-    relay = await startRelay(place, receiver.url);
+    const relay = await start();
     const dropped = [{ reason: "x", sequenceNumbers: [["9", "9"]] }];
     await post(place.socket, callOf(theirs, entriesFrom(0, 1), { dropped }));
     await until(async () => (await relay.metric("audit_relay_spool_entries")) === 0, { what: "nothing waits" });
@@ -237,9 +240,13 @@ describe("the relay", () => {
     ]);
   });
 
-  it("waits before it asks again where its own session is forbidden amid a search too", async () => {
+  it("waits before it asks again where its own session is forbidden amid a search too", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     receiver.mode = ({ input }) => refusal(input.dropped.length > 0 ? "BAD_USER_INPUT" : "FORBIDDEN");
-    relay = await startRelay(place, receiver.url);
+    const relay = await start();
     const sessionId = uuidV7();
     const dropped = [{ reason: "x", sequenceNumbers: [["9", "9"]] }];
     await post(place.socket, callOf(sessionId, entriesFrom(0, 1), { dropped }));
@@ -249,12 +256,12 @@ describe("the relay", () => {
     // Two calls a try, and what is under way.
     expect(ofSession()).toBeLessThanOrEqual(2 * ((await relay.metric(forbidden)) + 1));
     receiver.mode = "take";
-    await untilReceived(sessionId, 1);
+    await untilReceived(receiver, sessionId, 1);
     expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
   });
 
-  it("doesn't wait for a token file that can't be read, and reads it again", async () => {
-    relay = await startRelay(place, receiver.url, ["--timeout", "300"]);
+  it("doesn't wait for a token file that can't be read, and reads it again", async ({ place, receiver, start }) => {
+    const relay = await start(["--timeout", "300"]);
     rmSync(place.tokenFile);
     // Nobody writes into it.
     execFileSync("mkfifo", [place.tokenFile]);
@@ -265,22 +272,26 @@ describe("the relay", () => {
     });
     rmSync(place.tokenFile);
     writeFileSync(place.tokenFile, "second-token\n");
-    await untilReceived(sessionId, 5);
+    await untilReceived(receiver, sessionId, 5);
     expect(await relay.end("SIGTERM")).toEqual({ code: 0, signal: null });
   });
 
-  it("keeps everything while its token isn't taken, and reads the file again", async () => {
+  it("keeps everything while its token isn't taken, and reads the file again", async ({ place, receiver, start }) => {
     receiver.mode = ({ token }) => (token === "second-token" ? undefined : refusal("FORBIDDEN"));
-    relay = await startRelay(place, receiver.url);
+    await start();
     const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 5)));
     await until(() => receiver.calls.some(({ input }) => input.sessionId === sessionId), { what: "it was refused" });
     writeFileSync(place.tokenFile, "second-token\n");
-    await untilReceived(sessionId, 5);
+    await untilReceived(receiver, sessionId, 5);
     expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
   });
 
-  it("sends again what is answered with garbage, UNAVAILABLE, or not for each entry", async () => {
+  it("sends again what is answered with garbage, UNAVAILABLE, or not for each entry", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     const answers: unknown[] = [
       refusal("UNAVAILABLE"),
       // A code that this relay has never heard of.
@@ -290,9 +301,9 @@ describe("the relay", () => {
     ];
     const sessionId = uuidV7();
     receiver.mode = ({ input }) => (input.sessionId === sessionId ? answers.shift() : undefined);
-    relay = await startRelay(place, receiver.url);
+    const relay = await start();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 5)));
-    await untilReceived(sessionId, 5);
+    await untilReceived(receiver, sessionId, 5);
     expect(answers).toEqual([]);
     expect(
       receiver.calls.filter(({ input }) => input.sessionId === sessionId).map(({ input }) => input.source),
@@ -301,12 +312,12 @@ describe("the relay", () => {
       expect(await relay.metric(`audit_relay_upstream_failures_total{reason="${reason}"}`), reason).toBe(1);
   });
 
-  it("sends fewer entries a call where the API hasn't the time for many", async () => {
+  it("sends fewer entries a call where the API hasn't the time for many", async ({ place, receiver, start }) => {
     receiver.mode = ({ input }) => (input.entries.length > 100 ? new Promise(() => undefined) : undefined);
-    relay = await startRelay(place, receiver.url, ["--timeout", "200"]);
+    await start(["--timeout", "200"]);
     const sessionId = uuidV7();
     await post(place.socket, callOf(sessionId, entriesFrom(0, 200), { taken: "200" }));
-    await untilReceived(sessionId, 200);
+    await untilReceived(receiver, sessionId, 200);
     expect(receiver.numbers(sessionId)).toEqual(numbersTo(200));
     await until(() => receiver.said(sessionId).at(-1)?.taken === "200", { what: "what it has taken came" });
   });

@@ -19,7 +19,7 @@ export interface RelayPlace {
   remove(): void;
 }
 
-export function makePlace(token = "first-token"): RelayPlace {
+export function makePlace(): RelayPlace {
   const folder = mkdtempSync(join(tmpdir(), "auditql-relay-"));
   const place = {
     folder,
@@ -27,7 +27,7 @@ export function makePlace(token = "first-token"): RelayPlace {
     spool: join(folder, "spool"),
     tokenFile: join(folder, "token"),
   };
-  writeFileSync(place.tokenFile, `${token}\n`);
+  writeFileSync(place.tokenFile, "first-token\n");
   return { ...place, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
@@ -103,6 +103,9 @@ export interface SocketAnswer {
     readonly errors?: readonly { readonly message: string; readonly extensions: { readonly code: string } }[];
   } | null;
 }
+
+/** Status and code, as a refusal is told. */
+export const told = ({ status, body }: SocketAnswer): unknown => [status, body?.errors?.[0]?.extensions.code];
 
 export const keepAlive = (): Agent => new Agent({ keepAlive: true, maxSockets: 1 });
 

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { DataSource, type DataSourceOptions } from "typeorm";
 import type { PostgresDriver } from "typeorm/driver/postgres/PostgresDriver.js";
+import { onConnection } from "./audit/on-connection.js";
 import {
   connectionConfig,
   type Deadlines,
@@ -94,21 +95,15 @@ export async function openDatabases(urls: DatabaseUrls, options: DatabaseOptions
  * Keeps the log's monthly partitions some months ahead, as the API's login; a line for each thing done, none mostly.
  * It waits for nobody longer than a quarter of a second at a time, and fails after a minute at most.
  */
-export async function keepPartitions(pool: pg.Pool): Promise<string[]> {
-  const client = await pool.connect();
-  let broken = true;
-  try {
+export function keepPartitions(pool: pg.Pool): Promise<string[]> {
+  return onConnection(pool, async (client) => {
     await client.query("begin");
     await client.query(`set local statement_timeout = ${upkeepDeadline}`);
     const keep = { text: "select audit_guard.keep_partitions() as done", query_timeout: upkeepDeadline + 5_000 };
     const { rows } = await client.query<{ done: string }>(keep);
     await client.query("commit");
-    broken = false;
     return rows.map(({ done }) => done);
-  } finally {
-    // Whatever transaction a failure left goes with its connection.
-    client.release(broken);
-  }
+  });
 }
 
 function poolConfig(name: PoolName, url: string, settings: SessionSettings): pg.PoolConfig {

@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { onConnection } from "./audit/on-connection.js";
 import type { Replayer } from "./audit/spool/replayer.js";
 import type { Spool } from "./audit/spool/spool.js";
 import { codeOf } from "./disk/code-of.js";
@@ -152,17 +153,12 @@ const probe = `insert into audit.entry
 const saltBytes = 160;
 
 /** Writes an entry as mutations do, and takes it back. */
-async function tryToWrite(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect();
-  let isBroken = true;
-  try {
+function tryToWrite(pool: pg.Pool): Promise<void> {
+  return onConnection(pool, async (client) => {
     await client.query("begin");
     await client.query(probe, [Buffer.alloc(saltBytes)]);
     await client.query("rollback");
-    isBroken = false;
-  } finally {
-    client.release(isBroken);
-  }
+  });
 }
 
 /** Entries outside all months' partitions are in DEFAULT: these bounds reach no other. As texts, ids have one order too. */
@@ -177,17 +173,12 @@ const strays = `
   select exists (select from audit.entry where id < (select lowest from bounds))
       or exists (select from audit.entry where id >= (select highest from bounds)) as found`;
 
-async function hasStrays(reader: pg.Pool): Promise<boolean> {
-  const client = await reader.connect();
-  let isBroken = true;
-  try {
+function hasStrays(reader: pg.Pool): Promise<boolean> {
+  return onConnection(reader, async (client) => {
     await client.query("begin read only");
     await client.query("select set_config('audit.tenants', '*', true)");
     const { rows } = await client.query<{ found: boolean }>(strays);
     await client.query("commit");
-    isBroken = false;
     return rows[0]?.found ?? false;
-  } finally {
-    client.release(isBroken);
-  }
+  });
 }

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase, Pool } from "pg";
-import type { TransactionMark } from "./transaction-mark.js";
+import { onConnection } from "./on-connection.js";
 import { sqlState } from "./sql-state.js";
+import type { TransactionMark } from "./transaction-mark.js";
 
 /** An operation whose COMMIT was sent, and its transaction. */
 export interface SentCommit extends TransactionMark {
@@ -64,17 +65,5 @@ export async function settledFate(pool: Pool, place: SentCommit): Promise<Fate> 
 }
 
 /** Why it can't be asked is told by who asks for it later again, until an answer comes. */
-async function fateOrOpen(pool: Pool, place: SentCommit): Promise<Fate> {
-  const client = await pool.connect().catch(() => null);
-  if (!client) return { outcome: "open" };
-  let broken = true;
-  try {
-    const fate = await fateOf(client, place);
-    broken = false;
-    return fate;
-  } catch {
-    return { outcome: "open" };
-  } finally {
-    client.release(broken);
-  }
-}
+const fateOrOpen = (pool: Pool, place: SentCommit): Promise<Fate> =>
+  onConnection(pool, (client) => fateOf(client, place)).catch((): Fate => ({ outcome: "open" }));

@@ -1,6 +1,7 @@
 import type { Pool } from "pg";
 import { takeKeys } from "./entry-key.js";
 import type { AuditObserver } from "./observer.js";
+import { onConnection } from "./on-connection.js";
 import { refusedForGood } from "./refused-for-good.js";
 import type { SpooledAttempt } from "./spool/attempt-line.js";
 import type { Spool } from "./spool/spool.js";
@@ -86,24 +87,13 @@ export class RefusalLog {
     }
   }
 
-  async #inTransaction(staged: readonly StagedEntry[]): Promise<string[]> {
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
-    try {
+  #inTransaction(staged: readonly StagedEntry[]): Promise<string[]> {
+    const entries = staged.map(({ entry }) => entry);
+    return onConnection(this.pool, async (client) => {
       await client.query("begin");
-      const isFirst = await takeKeys(
-        client,
-        staged.map(({ entry }) => entry),
-      );
-      if (isFirst) return await (await writeStaged(client, staged))((cause) => cause);
+      if (await takeKeys(client, entries)) return (await writeStaged(client, staged))((cause) => cause);
       await client.query("commit");
       return [];
-    } catch (error) {
-      // The connection is given up with whatever transaction it holds.
-      broken = error instanceof Error ? error : new Error("The write failed.", { cause: error });
-      throw error;
-    } finally {
-      client.release(broken);
-    }
+    });
   }
 }

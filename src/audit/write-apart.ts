@@ -2,6 +2,7 @@ import type { ClientBase, Pool, PoolClient } from "pg";
 import type { PendingEntry, StatedEntry } from "./entry.js";
 import { insertStatement } from "./insert-entries.js";
 import { mayBeCommitted } from "./may-be-committed.js";
+import { onConnection } from "./on-connection.js";
 import { sqlState } from "./sql-state.js";
 
 /** The connection or the server broke while COMMIT was under way: it may have been carried out. */
@@ -9,26 +10,16 @@ export class OutcomeUnknownError extends Error {
   override readonly name = "OutcomeUnknownError";
 }
 
-/** Does the work in a transaction of its own; a connection on which it failed is given up with the transaction. */
-export async function inTransactionApart<Result>(
-  pool: Pool,
-  work: (client: PoolClient) => Promise<Result>,
-): Promise<Result> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
+/** Does the work in a transaction of its own. @throws OutcomeUnknownError where the answer to its COMMIT is lost */
+export function inTransactionApart<Result>(pool: Pool, work: (client: PoolClient) => Promise<Result>): Promise<Result> {
+  return onConnection(pool, async (client) => {
     await client.query("begin");
     const result = await work(client);
     await client.query("commit").catch((cause: unknown) => {
       throw mayBeCommitted(cause) ? new OutcomeUnknownError("The answer to COMMIT was lost.", { cause }) : cause;
     });
     return result;
-  } catch (error) {
-    broken = error instanceof Error ? error : new Error("The write failed.", { cause: error });
-    throw error;
-  } finally {
-    client.release(broken);
-  }
+  });
 }
 
 /** Writes entries in the client's transaction with one INSERT. */

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Pool, PoolClient } from "pg";
+import type { Pool } from "pg";
 import { EntryKeyError, takeKeys } from "../entry-key.js";
 import { fateOf } from "../fate.js";
 import type { AuditObserver } from "../observer.js";
+import { onConnection } from "../on-connection.js";
 import { refusedForGood } from "../refused-for-good.js";
-import { insertEntries } from "../write-apart.js";
+import { insertEntries, inTransactionApart } from "../write-apart.js";
 import { writeWithin, type StagedEntry } from "../write-staged.js";
 import type { SpooledAttempt } from "./attempt-line.js";
 import type { Spool, SpoolObserver } from "./spool.js";
@@ -142,7 +143,7 @@ export class Replayer {
     const begun = performance.now();
     const staged = items.map(({ attempt }) => claimed(attempt));
     const entries = staged.flat().map(({ entry }) => entry);
-    const isNew = await inTransaction(this.pool, async (client) => {
+    const isNew = await inTransactionApart(this.pool, async (client) => {
       const areFree = await takeKeys(client, entries);
       const [only = [], ...others] = staged;
       if (areFree && others.length === 0) await writeWithin(client, only);
@@ -164,7 +165,7 @@ export class Replayer {
     if (!first || !attempt.undecided) throw new Error("There is nothing to decide.");
     const { tenantId, sessionId, sequenceNumber } = first.entry;
     const place = { tenantId, sessionId, sequenceNumber, ...attempt.undecided };
-    const fate = await withClient(this.pool, (client) => fateOf(client, place));
+    const fate = await onConnection(this.pool, (client) => fateOf(client, place));
     if (fate.outcome === "open") return false;
     if (fate.outcome === "aborted") await this.#writeTogether([{ line, attempt }]);
     else {
@@ -178,25 +179,3 @@ export class Replayer {
 /** An attempt's entries as they are written later. */
 const claimed = ({ staged, claimedAt }: SpooledAttempt): StagedEntry[] =>
   staged.map(({ entry, causedBy }) => ({ entry: { ...entry, claimedAt }, causedBy }));
-
-/** A connection on which something failed is given up, with whatever transaction it holds. */
-async function withClient<Result>(pool: Pool, work: (client: PoolClient) => Promise<Result>): Promise<Result> {
-  const client = await pool.connect();
-  let broken = true;
-  try {
-    const result = await work(client);
-    broken = false;
-    return result;
-  } finally {
-    client.release(broken);
-  }
-}
-
-function inTransaction<Result>(pool: Pool, work: (client: PoolClient) => Promise<Result>): Promise<Result> {
-  return withClient(pool, async (client) => {
-    await client.query("begin");
-    const result = await work(client);
-    await client.query("commit");
-    return result;
-  });
-}

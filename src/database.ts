@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { DataSource, type DataSourceOptions } from "typeorm";
 import type { PostgresDriver } from "typeorm/driver/postgres/PostgresDriver.js";
+import { asError } from "./audit/as-error.js";
 import { onConnection } from "./audit/on-connection.js";
 import {
   connectionConfig,
@@ -153,7 +154,7 @@ function closer(
       if ((await within(closeDeadline, endings[name]?.() ?? Promise.resolve())) === null)
         onError(new Error(`Connections were still in use ${closeDeadline / 1000} seconds after the end.`), name);
     } catch (error) {
-      onError(error instanceof Error ? error : new Error(String(error)), name);
+      onError(asError(error), name);
     }
   };
   let closed: Promise<unknown> | undefined;

@@ -1,5 +1,6 @@
 import type { PoolClient } from "pg";
 import type { QueryRunner } from "typeorm";
+import { asError } from "./as-error.js";
 import { AuditError } from "./errors.js";
 import { mayBeCommitted } from "./may-be-committed.js";
 import type { AuditScope } from "./scope.js";
@@ -66,5 +67,3 @@ export async function rollBack(runner: QueryRunner, scope: AuditScope, cause?: u
 
 /** A runner that has been released has no connection of its own any more: another operation may run on it. */
 const isOpen = (runner: QueryRunner): boolean => runner.isTransactionActive && !runner.isReleased;
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

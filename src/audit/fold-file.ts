@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { appendFile, chmod, mkdir, rename, unlink, writeFile } from "node:fs/promises";
+import { appendFile, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../disk/folder.js";
 import type { FoldBatch } from "./fold-batch.js";
 import { batchLine, FoldLines, type FoldFileOwner } from "./fold-lines.js";
 
@@ -45,8 +46,7 @@ export class FoldFile {
   /** Makes the file in the folder, for this account's eyes alone. */
   static async open(options: FoldFileOptions): Promise<FoldFile> {
     const { folder, owner } = options;
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await chmod(folder, 0o700);
+    await makeFolder(folder);
     const name = `${String(owner.pid)}-${randomBytes(6).toString("hex")}${FOLD_FILE_SUFFIX}`;
     const file = new FoldFile(join(folder, name), options);
     await file.#rewrite();

@@ -4,6 +4,7 @@ import { newHeader, readHeader } from "./file-header.js";
 import { createWhole } from "./folder.js";
 import type { LineSeal } from "./line-seal.js";
 import { readLines, type FoundText } from "./read-lines.js";
+import { writeAt } from "./write-at.js";
 
 /** A line's place in its segment, without its line break. */
 export interface LinePlace {
@@ -109,7 +110,7 @@ export class Segment {
   /** Adds octets, on the disk once this resolves. @throws what the system says; nothing of them stands then */
   async append(octets: Buffer): Promise<void> {
     try {
-      await this.#write(octets, this.#end);
+      await writeAt(this.handle, octets, this.#end);
       await this.handle.datasync();
     } catch (error) {
       // Where that fails too, what is next is written over it.
@@ -139,7 +140,7 @@ export class Segment {
 
   /** Takes texts out of the file. It needs no room, and doesn't wait for the disk. */
   async blank(texts: readonly Pick<LinePlace, "offset" | "length">[]): Promise<void> {
-    for (const { offset, length } of texts) await this.#write(Buffer.alloc(length, LINE_BREAK), offset);
+    for (const { offset, length } of texts) await writeAt(this.handle, Buffer.alloc(length, LINE_BREAK), offset);
   }
 
   async sync(): Promise<void> {
@@ -161,13 +162,6 @@ export class Segment {
 
   async close(): Promise<void> {
     await this.handle.close();
-  }
-
-  async #write(octets: Buffer, offset: number): Promise<void> {
-    for (let written = 0; written < octets.length;) {
-      const { bytesWritten } = await this.handle.write(octets, written, octets.length - written, offset + written);
-      written += bytesWritten;
-    }
   }
 }
 

@@ -4,17 +4,13 @@ import { newHeader, readHeader } from "../../disk/file-header.js";
 import { createWhole, ignoreMissing, readOrMakeKey } from "../../disk/folder.js";
 import type { LineSeal } from "../../disk/line-seal.js";
 import { MAX_LINE_BYTES, readLines, type FoundText } from "../../disk/read-lines.js";
+import type { LinePlace } from "../../disk/segment.js";
 import type { SetAside } from "../../disk/set-aside.js";
 import { Turns } from "../../disk/turns.js";
+import { writeAt } from "../../disk/write-at.js";
+import { asError } from "../as-error.js";
 import { attemptFromText } from "./attempt-line.js";
 import type { SetAsideReason } from "./set-aside-reason.js";
-
-/** A line's place in the file. */
-export interface LinePlace {
-  readonly number: number;
-  readonly offset: number;
-  readonly length: number;
-}
 
 /** A line that waits to become entries, with what is told of it meanwhile. */
 export interface WaitingLine extends LinePlace {
@@ -118,7 +114,7 @@ export class SpoolFile {
       const target = Math.ceil(bytes / GROWTH_BYTES) * GROWTH_BYTES;
       for (const room = Buffer.alloc(GROWTH_BYTES, LINE_BREAK); this.#allocated < target;) {
         const size = Math.min(room.length, target - this.#allocated);
-        await this.#write(room.subarray(0, size), this.#allocated);
+        await writeAt(this.#handle, room.subarray(0, size), this.#allocated);
         await this.#handle.sync();
         this.#allocated += size;
       }
@@ -158,7 +154,7 @@ export class SpoolFile {
   /** Takes texts out of the file, once they are kept elsewhere. It needs no room. */
   async blank(texts: readonly Pick<LinePlace, "offset" | "length">[]): Promise<void> {
     await this.#turns.take(async () => {
-      for (const { offset, length } of texts) await this.#write(Buffer.alloc(length, LINE_BREAK), offset);
+      for (const { offset, length } of texts) await writeAt(this.#handle, Buffer.alloc(length, LINE_BREAK), offset);
       await this.#handle.datasync();
     });
   }
@@ -190,7 +186,7 @@ export class SpoolFile {
     this.#end = end;
     this.#next = Math.max(0, ...good.map(({ number }) => number)) + 1;
     // The last may lack its end; so may the header of a file that was cut.
-    await this.#write(Buffer.from([LINE_BREAK]), this.#end - 1);
+    await writeAt(this.#handle, Buffer.from([LINE_BREAK]), this.#end - 1);
     this.#allocated = Math.max(this.#allocated, this.#end);
   }
 
@@ -204,11 +200,11 @@ export class SpoolFile {
       const batch = this.#takeBatch();
       const text = Buffer.concat(batch.map((line) => line.text));
       try {
-        await this.#write(text, this.#end);
+        await writeAt(this.#handle, text, this.#end);
         await this.#handle.datasync();
       } catch (error) {
         // Where that fails too, what is next is written over it; after a crash before that, its lines may stand.
-        await this.#write(Buffer.alloc(text.length, LINE_BREAK), this.#end).catch(() => undefined);
+        await writeAt(this.#handle, Buffer.alloc(text.length, LINE_BREAK), this.#end).catch(() => undefined);
         this.#waitingBytes -= text.length;
         for (const line of batch) line.reject(error);
         continue;
@@ -228,13 +224,6 @@ export class SpoolFile {
     let bytes = 0;
     const count = this.#waiting.findIndex((line) => (bytes += line.text.length) > MAX_BATCH_BYTES);
     return this.#waiting.splice(0, count < 0 ? this.#waiting.length : Math.max(1, count));
-  }
-
-  async #write(octets: Buffer, offset: number): Promise<void> {
-    for (let written = 0; written < octets.length;) {
-      const { bytesWritten } = await this.#handle.write(octets, written, octets.length - written, offset + written);
-      written += bytesWritten;
-    }
   }
 }
 
@@ -287,5 +276,3 @@ function lineOf(found: FoundText, seal: LineSeal, known: ReadonlyMap<number, unk
     return "can't be read";
   }
 }
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -2,6 +2,7 @@ import { makeExecutableSchema } from "@graphql-tools/schema";
 import { EntitySchema } from "typeorm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { completeness, defineAuditedResource, ignore, secret, track } from "../../src/audit/index.js";
+import { directiveTypes } from "../support/directive-types.js";
 import { createDatabase, type TestDatabase } from "../support/postgres.js";
 import { createRuntime, type TestRuntime } from "../support/runtime.js";
 import { thing, thingEntity } from "../support/thing.js";
@@ -54,23 +55,7 @@ const declaration = { type: "lamp", entity: Lamp, id: "id", tenant: "tenantId", 
 const lamp = defineAuditedResource({ ...declaration, fields: { ...named, colour: track, apiToken: secret } });
 
 const types = /* GraphQL */ `
-  directive @audited(resource: String!, action: [AuditAction!]!, id: String!) on FIELD_DEFINITION
-  directive @unaudited(reason: String!) on FIELD_DEFINITION
-  directive @requires(roles: [Role!]!) on FIELD_DEFINITION
-  enum AuditAction {
-    CREATE
-    UPDATE
-    DELETE
-    READ
-    START
-    STOP
-  }
-  enum Role {
-    MEMBER
-    ADMIN
-    AUDITOR
-    PLATFORM_AUDITOR
-  }
+  ${directiveTypes}
   type Thing {
     id: ID!
     name: String!

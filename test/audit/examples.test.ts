@@ -3,6 +3,7 @@ import * as graphql from "graphql";
 import { EntitySchema } from "typeorm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as framework from "../../src/audit/index.js";
+import { directiveTypes } from "../support/directive-types.js";
 import { compileExamples, documentedExports, runnableExample } from "../support/examples.js";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { createRuntime, type TestRuntime } from "../support/runtime.js";
@@ -50,20 +51,7 @@ const doorId = "a3bb189e-8bf9-4c4b-9d2f-1f6b8f1f0d5e";
 
 const schema = makeExecutableSchema({
   typeDefs: /* GraphQL */ `
-    directive @audited(resource: String!, action: [AuditAction!]!, id: String!) on FIELD_DEFINITION
-    directive @unaudited(reason: String!) on FIELD_DEFINITION
-    directive @requires(roles: [Role!]!) on FIELD_DEFINITION
-    enum AuditAction {
-      CREATE
-      UPDATE
-      DELETE
-    }
-    enum Role {
-      MEMBER
-      ADMIN
-      AUDITOR
-      PLATFORM_AUDITOR
-    }
+    ${directiveTypes}
     type Door {
       id: ID!
     }

@@ -2,6 +2,7 @@ import { makeExecutableSchema } from "@graphql-tools/schema";
 import { EntitySchema } from "typeorm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { completeness, defineAuditedResource, ignore, track, type MutationContext } from "../../src/audit/index.js";
+import { directiveTypes } from "../support/directive-types.js";
 import { createDatabase, query, type TestDatabase } from "../support/postgres.js";
 import { createRuntime, entryRows, type TestRuntime } from "../support/runtime.js";
 
@@ -33,20 +34,7 @@ const door = defineAuditedResource({
 });
 
 const typeDefs = /* GraphQL */ `
-  directive @audited(resource: String!, action: [AuditAction!]!, id: String!) on FIELD_DEFINITION
-  directive @unaudited(reason: String!) on FIELD_DEFINITION
-  directive @requires(roles: [Role!]!) on FIELD_DEFINITION
-  enum AuditAction {
-    CREATE
-    UPDATE
-    DELETE
-  }
-  enum Role {
-    MEMBER
-    ADMIN
-    AUDITOR
-    PLATFORM_AUDITOR
-  }
+  ${directiveTypes}
   type Door {
     id: ID!
     open: Boolean!

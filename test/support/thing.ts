@@ -1,5 +1,6 @@
 import { EntitySchema } from "typeorm";
 import { defineAuditedResource, ignore, secret, track, trackSet } from "../../src/audit/index.js";
+import { directiveTypes } from "./directive-types.js";
 import { query, type TestDatabase } from "./postgres.js";
 
 /** A resource with a column of every type that diffs have gone wrong over. */
@@ -87,20 +88,7 @@ export async function createThingTable(database: TestDatabase): Promise<void> {
 
 /** A schema whose resolvers the tests write one by one. */
 export const thingTypes = /* GraphQL */ `
-  directive @audited(resource: String!, action: [AuditAction!]!, id: String!) on FIELD_DEFINITION
-  directive @unaudited(reason: String!) on FIELD_DEFINITION
-  directive @requires(roles: [Role!]!) on FIELD_DEFINITION
-  enum AuditAction {
-    CREATE
-    UPDATE
-    DELETE
-  }
-  enum Role {
-    MEMBER
-    ADMIN
-    AUDITOR
-    PLATFORM_AUDITOR
-  }
+  ${directiveTypes}
   type Thing {
     id: ID!
     name: String!

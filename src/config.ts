@@ -206,37 +206,26 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const exposed = environment === "production" || (host !== undefined && !forms.isLoopback(host));
   const named = exposed || tokenVariables.some((variable) => reader.has(variable));
   const tokens = named ? readTokenSettings(reader) : null;
-  // Each undefined has left a problem; naming them tells the compiler.
-  if (
-    reader.problems.length > 0 ||
-    !environment ||
-    !host ||
-    port === undefined ||
-    !trustedProxies ||
-    !logLevel ||
-    !deniedPerMinute
-  )
-    throw new ConfigError(reader.problems);
-  if (tokens === undefined || spoolMaxBytes === undefined || fenceGrace === undefined)
-    throw new ConfigError(reader.problems);
-  const development = !exposed;
-  return {
+  const read = {
     environment,
-    development,
     host,
     port,
-    dataDir,
-    ...databases,
     fenceGrace,
     trustedProxies,
-    auditSocket,
-    deniedPerMinute,
-    chatAutoArchiveAfter,
     logLevel,
+    deniedPerMinute,
     spoolMaxBytes,
     tokens,
   };
+  if (reader.problems.length > 0 || !isWhole(read)) throw new ConfigError(reader.problems);
+  return { ...read, ...databases, development: !exposed, dataDir, auditSocket, chatAutoArchiveAfter };
 }
+
+type Whole<Values> = { readonly [Name in keyof Values]: Exclude<Values[Name], undefined> };
+
+/** Whether every value could be read; each that couldn't has left a problem. */
+const isWhole = <Values extends object>(values: Values): values is Values & Whole<Values> =>
+  Object.values(values).every((value) => value !== undefined);
 
 /** Why no development token may be made in this environment, as a sentence's beginning; null where one may. */
 export function developmentTokenObstacle(env: NodeJS.ProcessEnv): string | null {

@@ -17,6 +17,16 @@ export function changesBetween(resource: AuditedResource, before: Snapshot | nul
   });
 }
 
+/** What an entry that the log makes of itself tells, such as a start's of its settings: each value as one that was added. */
+export const changesTelling = (told: Readonly<Record<string, string | number>>): Change[] =>
+  Object.entries(told).map(([field, value]) => ({
+    field,
+    op: "ADD",
+    old: null,
+    new: JSON.stringify(value),
+    secret: false,
+  }));
+
 /** Which action the two states show, and null where nothing stood before or after. */
 export function actionBetween(before: Snapshot | null, after: Snapshot | null): ChangeAction | null {
   if (before === null) return after === null ? null : "CREATE";

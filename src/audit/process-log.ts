@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { changesTelling } from "./changes.js";
 import { anonymous, nowhere, PLATFORM_TENANT, type Actor, type PendingEntry } from "./entry.js";
 import type { StartedField } from "./own-resources.js";
 import type { Sessions } from "./session.js";
@@ -23,13 +24,7 @@ export class ProcessLog {
   ) {}
 
   started(): Promise<void> {
-    const changes = Object.entries(this.facts.settings).map(([field, value]) => ({
-      field,
-      op: "ADD" as const,
-      old: null,
-      new: JSON.stringify(value),
-      secret: false,
-    }));
+    const changes = changesTelling(this.facts.settings);
     return this.write({ ...this.#entry("START", "api.started", null), changes });
   }
 

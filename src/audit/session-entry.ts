@@ -1,3 +1,4 @@
+import { changesTelling } from "./changes.js";
 import type { StatedEntry } from "./entry.js";
 import { kept, MAX_LABEL } from "./entry-template.js";
 import type { SessionField } from "./own-resources.js";
@@ -41,13 +42,7 @@ export function sessionEntry(
     outcome: "SUCCESS",
     error: null,
     resource: { type: "audit_session", id, label: kept(`${program} ${version} on ${host}`, MAX_LABEL) },
-    changes: Object.entries(told).map(([field, value]) => ({
-      field,
-      op: "ADD",
-      old: null,
-      new: JSON.stringify(value),
-      secret: false,
-    })),
+    changes: changesTelling(told),
     attempted: [],
     operation,
     origin,

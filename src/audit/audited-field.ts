@@ -29,6 +29,7 @@ export interface AuditedField {
   readonly unchanged: "recorded" | "skipped";
 }
 
+/** A mutation as its directives and its type say, which the start has found to fit. */
 export function auditedField(
   name: string,
   config: GraphQLFieldConfig<unknown, unknown>,

@@ -23,6 +23,7 @@ const jsonTypes = new Set<unknown>(["json", "jsonb"]);
 /** How a column's values are told apart and printed. */
 export type ColumnKind = "array" | "json" | "integer" | "decimal" | "instant" | "plain" | "other";
 
+/** The kind of a column, by the type that its entity gives it. */
 export function kindOf({ isArray, type }: ColumnMetadata): ColumnKind {
   if (isArray) return "array";
   if (jsonTypes.has(type)) return "json";

@@ -56,14 +56,17 @@ function checkText(value: string, normaliseValue: (value: string) => Normalised)
   return normaliseValue(value);
 }
 
+/** A value that isn't of the form, shown as short and harmless as a message may carry it. */
 export const wrong = (value: string, form: string): Normalised => ({
   problem: `holds ${printable(value)}, which isn't ${form}`,
 });
 
+/** A tenant's id, or `$platform`. */
 export function tenant(value: string): Normalised {
   return value === PLATFORM_TENANT || tenantPattern.test(value) ? { value } : wrong(value, "a tenant's id");
 }
 
+/** A UUID in lower case, as the database prints it. */
 export const uuid = (value: string): Normalised =>
   isUuid(value) ? { value: value.toLowerCase() } : wrong(value, "a UUID");
 

@@ -5,4 +5,5 @@ export const identifier = (name: string): string => `"${name.replaceAll('"', '""
 export const literal = (text: string): string =>
   `${text.includes("\\") ? " E" : ""}'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
 
+/** Texts as an array of literals. */
 export const textArray = (texts: readonly string[]): string => `array[${texts.map(literal).join(", ")}]::text[]`;

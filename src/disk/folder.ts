@@ -42,6 +42,7 @@ export async function createWhole(file: string, content: Buffer | string): Promi
   }
 }
 
+/** Has the disk keep the names that the folder holds by now. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r");
   try {
@@ -51,6 +52,7 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** For `catch`: null in place of a file that isn't there; what else was wrong is thrown. */
 export function ignoreMissing(error: unknown): null {
   if (codeOf(error) === "ENOENT") return null;
   throw error;

@@ -23,7 +23,11 @@ export class SetAside<Reason extends string = string> {
     return (await this.#bytes()) > 0;
   }
 
-  /** Keeps the texts, on the disk once this resolves. @throws SetAsideFullError, or what the system says: they stay where they are */
+  /**
+   * Keeps the texts, on the disk once this resolves.
+   *
+   * @throws SetAsideFullError, or what the system says: they stay where they are
+   */
   async keep(texts: readonly string[], why: Reason): Promise<void> {
     const setAsideAt = new Date().toISOString();
     const lines = texts.map((text) => `${JSON.stringify({ setAsideAt, why, text })}\n`).join("");

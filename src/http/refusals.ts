@@ -13,6 +13,7 @@ function errorBody(code: string, message: string): string {
   return `${JSON.stringify({ errors: [{ message, extensions: { code } }] })}\n`;
 }
 
+/** Answers with one error, in the form of a GraphQL response that was never executed. */
 export function refuse(response: Response, status: number, code: string, message: string): void {
   response.status(status).type("application/json").send(errorBody(code, message));
 }

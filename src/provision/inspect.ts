@@ -54,6 +54,7 @@ export async function connectTo<Result>(
   }
 }
 
+/** Where the connection leads, and as whom. */
 export async function readPlace(client: pg.Client): Promise<Place> {
   const { rows } = await client.query<Place>(
     `select session_user::text as login, current_database()::text as database,

@@ -22,6 +22,7 @@ const mightyRoles = [
   "pg_execute_server_program",
 ];
 
+/** Of the login that the API serves with. */
 export const serving: Purpose = {
   setting: "DATABASE_URL",
   deed: "serve with",
@@ -30,6 +31,7 @@ export const serving: Purpose = {
   forbidden: [...mightyRoles, "audit_reader"],
 };
 
+/** Of the login that the log's readers share. */
 export const reading: Purpose = {
   setting: "READ_DATABASE_URL",
   deed: "read the log with",

@@ -146,5 +146,6 @@ export const isNumber = (value: unknown): value is string | number =>
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** An object's own member; undefined where the value is no object or has none of that name. */
 export const member = (value: unknown, name: string): unknown =>
   isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;

@@ -3,6 +3,7 @@ import type { IdRange } from "./statements.js";
 /** Below and above every id that the database makes. */
 export const LEAST_ID = "00000000-0000-0000-0000-000000000000";
 const GREATEST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+/** The range of every entry. */
 export const everything: IdRange = { above: LEAST_ID, below: GREATEST_ID };
 
 const LAST_MILLISECOND = 2 ** 48 - 1;
@@ -26,5 +27,6 @@ export function predecessor(id: string): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+/** Of two ids, or of two instants in one form, as texts. */
 export const laterOf = (left: string, right: string): string => (left > right ? left : right);
 export const earlierOf = (left: string, right: string): string => (left < right ? left : right);

@@ -20,6 +20,7 @@ export interface ResourceDirectory {
   existing(type: string, keys: readonly ResourceKey[]): Promise<ReadonlySet<string>>;
 }
 
+/** A key as text, by which it is found among others of its type. */
 export const resourceKey = ({ tenantId, id }: ResourceKey): string => `${tenantId}/${id}`;
 
 /** Told of what went wrong and was not the reader's to see. */
@@ -67,4 +68,5 @@ export class PageResources {
   }
 }
 
+/** A tenant as readers see it: null for the platform. */
 export const tenantOrNull = (tenantId: string): string | null => (tenantId === PLATFORM_TENANT ? null : tenantId);

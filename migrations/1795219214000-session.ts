@@ -54,7 +54,7 @@ const session = `
   create policy reader_selects on audit.session for select to audit_reader using (${walled})`;
 
 // The last of all numbers has no place in a range, whose upper end is the number behind.
-const receivedNumbers = `
+export const receivedNumbers = `
   create function audit_guard.received_numbers(of_tenant text, of_session uuid, since uuid) returns int8multirange
   language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
   as $$
@@ -70,7 +70,7 @@ const receivedNumbers = `
   $$`;
 
 // Answers those that weren't open before: only they are to get an entry.
-const openSessions = `
+export const openSessions = `
   create function audit_guard.open_sessions(ids uuid[], tenants text[], of_program text, of_version text, of_host text)
     returns setof uuid
   language sql security definer set search_path = pg_catalog, pg_temp

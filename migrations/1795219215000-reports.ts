@@ -144,7 +144,7 @@ function rules(version: "now" | "before"): string {
 // Opens the session where nobody has it, and takes the numbers. Keys of reported entries have no operation's ordinal, so
 // that none can stand in the way of an entry of the API's own. Of the numbers that were taken before it answers which have
 // this content, and which another, with that one's digest; what the API counts by itself, entered or not yet, is nobody's to report in.
-const beginReport = `
+export const beginReport = `
   create function audit_guard.begin_report(
     of_session uuid, of_tenant text, of_reporter text, of_program text, of_version text, of_host text,
     numbers bigint[], digests bytea,

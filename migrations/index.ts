@@ -17,6 +17,7 @@ import { Reports1795219215000 } from "./1795219215000-reports.js";
 import { CountedNumbers1795219216000 } from "./1795219216000-counted-numbers.js";
 import { SharpS1795219217000 } from "./1795219217000-sharp-s.js";
 import { LooksByIndex1795219218000 } from "./1795219218000-looks-by-index.js";
+import { OwnSessions1795219219000 } from "./1795219219000-own-sessions.js";
 
 /** Every migration, in the order in which it runs. */
 export const migrations = [
@@ -39,4 +40,5 @@ export const migrations = [
   CountedNumbers1795219216000,
   SharpS1795219217000,
   LooksByIndex1795219218000,
+  OwnSessions1795219219000,
 ];

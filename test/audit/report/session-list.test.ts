@@ -3,7 +3,10 @@ import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { AuditError } from "../../../src/audit/errors.js";
+import { reading, type Statement } from "../../../src/audit/reading.js";
+import { checkSessionFilter } from "../../../src/audit/report/session-filter.js";
 import { SessionList, type SessionPageArguments } from "../../../src/audit/report/session-list.js";
+import { selectSessions } from "../../../src/audit/report/session-rows.js";
 import type { AuditSequenceNumbers, AuditSession } from "../../../src/audit/report/session-types.js";
 import { connectionConfig } from "../../../src/database/connection.js";
 import { createDatabase, openPool, query, type TestDatabase } from "../../support/postgres.js";
@@ -216,6 +219,31 @@ describe("the list", () => {
       "silent",
     ]);
   });
+
+  test.each([[["acme"]], ["*" as const]])(
+    "leads %s to named sessions by their ids, however many there are",
+    async (scope) => {
+      const ids = [await insert(), await insert()];
+      await query(
+        database.adminUrl,
+        `insert into audit.session (id, tenant_id, kind, program, version, host)
+         select gen_random_uuid(), 'acme', 'API', 'p', '1', 'h' from generate_series(1, 2000)`,
+      );
+      await query(database.adminUrl, "analyze audit.session");
+      for (const named of [ids.slice(0, 1), ids]) {
+        const plan = await reading(pool, scope, 10_000, async (run) => {
+          const statements: Statement[] = [];
+          const noted = (statement: Statement) => Promise.resolve(void statements.push(statement)).then(() => []);
+          await selectSessions(noted, scope, checkSessionFilter({ sessionId: named }), null, 51);
+          const [{ text, values } = { text: "", values: [] }] = statements;
+          return run<{ "QUERY PLAN": string }>({ text: `explain ${text}`, values });
+        });
+        const scans = plan.map((row) => row["QUERY PLAN"]).filter((line) => line.includes("on session"));
+        expect(scans).toEqual([expect.stringContaining("session_pkey")]);
+      }
+      expect((await nodes({ filter: { sessionId: ids } })).map(({ id }) => id)).toEqual([...ids].reverse());
+    },
+  );
 
   test("shows an auditor its own tenant's alone, a platform auditor all", async () => {
     const own = await insert();

@@ -173,6 +173,7 @@ describe("a report that makes no sense as a whole", () => {
     ["a negative range", dropped([1, 1], [-1, 2]), ["input.dropped.0.sequenceNumbers.1"]],
     ["a range to the end of 64 bits", dropped([1, "9223372036854775807"]), ["input.dropped.0.sequenceNumbers.0"]],
     ["too many ranges", dropped(...Array.from({ length: 1_001 }, (_, n) => [2 * n, 2 * n])), ["input.dropped"]],
+    ["more entries than a body has room for", { ...good, entries: Array(100_001).fill(1) }, ["input.entries"]],
     [
       "a reason without a word",
       { ...good, dropped: [{ reason: "", sequenceNumbers: [] }] },

@@ -24,11 +24,15 @@ export interface Dropped {
 const LONGEST_TEXT = 200;
 const MOST_REASONS = 50;
 const MOST_RANGES = 1_000;
+/** Beyond so many they aren't entries, which a body has no room for: to answer each would take longer than all calls may. */
+const MOST_ANSWERED = 100_000;
 
 /** @throws AuditError BAD_USER_INPUT, with every field that is wrong: then nothing of the call counts */
-export function checkedCall({ sessionId, source, dropped, taken, close }: ReportAuditEntriesInput): ReportCall {
+export function checkedCall(input: ReportAuditEntriesInput): ReportCall {
+  const { sessionId, source, entries, dropped, taken, close } = input;
   const problems: FieldProblem[] = [];
   const report: Report = (field, message) => problems.push({ field: `input.${field}`, message });
+  if (entries.length > MOST_ANSWERED) report("entries", `may have ${String(MOST_ANSWERED)}`);
   if (!isUuid(sessionId) || sessionId.charAt(14) !== "7") report("sessionId", "must be a UUID of version 7");
   for (const name of ["program", "version", "host"] as const) checkText(`source.${name}`, source[name], report);
   const drops = checkedDrops(dropped ?? [], report);

@@ -62,7 +62,7 @@ export class ReportAuditEntriesInput {
 
   @Field(() => [ReportedEntryScalar], {
     nullable: "items",
-    description: "Up to 1,000: those beyond are refused, to be sent again.",
+    description: "Up to 1,000: those beyond are refused, to be sent again; with more than 100,000, the whole call.",
   })
   entries!: (UnjudgedEntry | null)[];
 

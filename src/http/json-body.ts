@@ -7,6 +7,8 @@ import { refuse } from "./refusals.js";
 const largestBody = 2 * 1024 ** 2;
 /** A thousand entries, some of them as large as they may be, and others larger, which are to be refused alone. */
 const largestReport = 16 * 1024 ** 2;
+/** As many as a body of everyone's has room for: each is coerced before anybody asks how many they are. */
+const mostItems = 1024 ** 2;
 
 /** What body-parser hands on, status and type included. */
 class UnreadableBody extends Error {
@@ -54,7 +56,12 @@ const readReport = json({ limit: largestReport, verify: requireUtf8 });
 export function jsonBody(mayReport: (request: Request) => Promise<boolean>): readonly RequestHandler[] {
   const read: RequestHandler = async (request, response, next) => {
     const isReport = mayBeLarge(request) && (await mayReport(request));
-    (isReport ? readReport : readBody)(request, response, next);
+    if (!isReport) readBody(request, response, next);
+    else
+      readReport(request, response, (error?: unknown) => {
+        if (error !== undefined || !hasTooManyItems(request.body)) next(error);
+        else refuse(response, 413, "LIMIT_EXCEEDED", `The body's lists have more than ${String(mostItems)} items.`);
+      });
   };
   return [requireJson, read];
 }
@@ -64,3 +71,15 @@ const mayBeLarge = ({ headers }: Request): boolean =>
   headers["transfer-encoding"] !== undefined ||
   headers["content-encoding"] !== undefined ||
   Number(headers["content-length"] ?? 0) > largestBody;
+
+function hasTooManyItems(body: unknown): boolean {
+  const waiting = [body];
+  let items = 0;
+  for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
+    if (Array.isArray(value)) items += value.length;
+    if (items > mostItems) return true;
+    for (const inner of Object.values(value as object) as unknown[])
+      if (typeof inner === "object" && inner !== null) waiting.push(inner);
+  }
+  return false;
+}

@@ -194,6 +194,15 @@ describe("a report that makes no sense as a whole", () => {
     expect(await statusOf(17 * 1024 ** 2, token)).toBe(413);
     expect(await statusOf(3 * 1024 ** 2, client.token)).toBe(413);
   });
+
+  it("is refused before it is looked at where its lists have more items than anyone's could", async () => {
+    const statusOf = async (items: string) => {
+      const body = `{"query":"{ __typename }","variables":{"x":[${items}]}}`;
+      return (await post(client.server, body, { authorization: `Bearer ${token}` })).status;
+    };
+    expect(await statusOf(`${"[0],".repeat(524_287)}[0]`)).toBe(200);
+    expect(await statusOf(`${"[0],".repeat(524_288)}[0]`)).toBe(413);
+  });
 });
 
 describe("what a reported URL hides", () => {

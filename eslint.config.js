@@ -94,7 +94,7 @@ export default defineConfig(
     ["src/relay/**"],
     typeGraphql,
     [
-      "^\\.\\./(?!disk/|reporter/|unix-socket\\.js|within\\.js)",
+      "^\\.\\./(?!disk/|reporter/|standard-error\\.js|unix-socket\\.js|within\\.js)",
       "The relay runs where the API doesn't, and needs nothing of it.",
     ],
     ["^(typeorm|pg|graphql|express|@apollo/.*)$", "The relay runs where the API doesn't, and needs nothing of it."],

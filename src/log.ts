@@ -1,7 +1,8 @@
-import { destination, pino, stdTimeFunctions, type Logger } from "pino";
+import { pino, stdTimeFunctions, type Logger } from "pino";
 import type { Config } from "./config.js";
 import { humanLine } from "./log/human-line.js";
 import { safeError } from "./log/safe-error.js";
+import { standardError } from "./standard-error.js";
 
 export type { Logger } from "pino";
 
@@ -12,8 +13,7 @@ export type { Logger } from "pino";
  * anyone's. Never give it a request's headers, body, variables or a database's URL.
  */
 export function createLog({ logLevel, development }: Pick<Config, "logLevel" | "development">): Logger {
-  // Written at once: what is said just before the end isn't lost.
-  const standardError = destination({ dest: 2, sync: true });
+  const lines = standardError();
   return pino(
     {
       level: logLevel,
@@ -23,6 +23,6 @@ export function createLog({ logLevel, development }: Pick<Config, "logLevel" | "
       serializers: { error: safeError },
       formatters: { level: (label) => ({ level: label }) },
     },
-    development ? { write: (line) => void standardError.write(humanLine(line)) } : standardError,
+    development ? { write: (line) => void lines.write(humanLine(line)) } : lines,
   );
 }

@@ -1,4 +1,5 @@
-import { destination, pino, stdSerializers, stdTimeFunctions, type Logger } from "pino";
+import { pino, stdSerializers, stdTimeFunctions, type Logger } from "pino";
+import { standardError } from "../standard-error.js";
 
 export type RelayLog = Logger;
 
@@ -22,8 +23,7 @@ export function createRelayLog(): RelayLog {
       serializers: { error: toldError },
       formatters: { level: (label) => ({ level: label }) },
     },
-    // Written at once: what is said just before the end isn't lost.
-    destination({ dest: 2, sync: true }),
+    standardError(),
   );
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { createReporter } from "../../src/reporter/index.js";
@@ -258,6 +258,17 @@ describe("the relay", () => {
     receiver.mode = "take";
     await untilReceived(receiver, sessionId, 1);
     expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
+  });
+
+  it("serves on while its log can't be written, such as on a full disk", async ({ place, receiver, start }) => {
+    const full = openSync("/dev/full", "w");
+    const relay = await start([], receiver.url, {}, full);
+    closeSync(full);
+    receiver.mode = ({ input }) => (input.entries.length > 0 ? [{ index: 0, code: "CONFLICT" }] : undefined);
+    const sessionId = uuidV7();
+    expect((await post(place.socket, callOf(sessionId, entriesFrom(0, 2)))).status).toBe(200);
+    await untilReceived(receiver, sessionId, 1);
+    expect(await relay.end("SIGTERM")).toEqual({ code: 0, signal: null });
   });
 
   it("doesn't wait for a token file that can't be read, and reads it again", async ({ place, receiver, start }) => {

@@ -7,7 +7,12 @@ interface RelayFixtures {
   /** Stands in for the API. */
   readonly receiver: Receiver;
   /** Runs a relay at the place, to the receiver unless another URL is given, until it is ready. */
-  readonly start: (more?: readonly string[], to?: string, env?: NodeJS.ProcessEnv) => Promise<RunningCommand>;
+  readonly start: (
+    more?: readonly string[],
+    to?: string,
+    env?: NodeJS.ProcessEnv,
+    stderr?: number,
+  ) => Promise<RunningCommand>;
 }
 
 /** A test of a relay. What it asks for is made for it alone, and ends with it, killed relays first. */
@@ -24,8 +29,8 @@ export const it = test.extend<RelayFixtures>({
   },
   start: async ({ place, receiver }, use) => {
     const started: RunningCommand[] = [];
-    await use(async (more = [], to = receiver.url, env = {}) => {
-      const relay = await startRelay(place, to, more, env);
+    await use(async (more = [], to = receiver.url, env = {}, stderr) => {
+      const relay = await startRelay(place, to, more, env, stderr);
       started.push(relay);
       return relay;
     });

@@ -44,16 +44,25 @@ export interface RunningCommand {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
-/** Runs `auditctl` with these arguments, by its real command. @param env what it gets beside this process's own */
-export function auditctl(args: readonly string[], env: NodeJS.ProcessEnv = {}): RunningCommand {
+/**
+ * Runs `auditctl` with these arguments, by its real command.
+ *
+ * @param env what it gets beside this process's own
+ * @param stderr a file descriptor that its log goes to
+ */
+export function auditctl(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stderr: "pipe" | number = "pipe",
+): RunningCommand {
   const child = spawn(process.execPath, [join("dist", "src", "cli", "auditctl.js"), ...args], {
     cwd: root,
     env: { ...process.env, ...env },
-    stdio: "pipe",
+    stdio: ["pipe", "pipe", stderr],
   });
   const said = { stdout: "", stderr: "" };
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (said.stdout += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (said.stderr += text));
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => (said.stdout += text));
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (said.stderr += text));
   const exited = once(child, "close").then(([code, signal]) => ({
     code: code as number | null,
     signal: signal as NodeJS.Signals | null,
@@ -86,9 +95,10 @@ export async function startRelay(
   url: string,
   more: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
+  stderr: "pipe" | number = "pipe",
 ): Promise<RunningCommand> {
   const paths = ["--socket", place.socket, "--to", url, "--token-file", place.tokenFile, "--spool", place.spool];
-  const relay = auditctl(["relay", ...paths, "--metrics-port", "0", ...more], env);
+  const relay = auditctl(["relay", ...paths, "--metrics-port", "0", ...more], env, stderr);
   let hasEnded = false;
   void relay.exited.then(() => (hasEnded = true));
   await until(() => hasEnded || /^metrics /m.test(relay.stdout()), { what: "the relay is ready", deadline: 10_000 });

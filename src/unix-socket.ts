@@ -10,6 +10,8 @@ import { takeFolderLock } from "./disk/folder-lock.js";
 const ACCEPT = 2_000;
 /** For the owner and the group. */
 const MODE = 0o660;
+/** What every system takes; Node cuts a longer one off and listens elsewhere. */
+const LONGEST_PATH = 100;
 
 export interface UnixSocket {
   /** Lets another process have the path; the server's own close removes the socket. */
@@ -35,12 +37,14 @@ export class UnixSocketError extends Error {
 }
 
 /**
- * Looks for the folder that a socket is to be in. It isn't made: who may connect is said by its mode and group, which nobody
- * has said yet.
+ * Looks at a socket's path before anything is made. Its folder has to be there already: who may connect is said by its mode
+ * and group, which nobody has said yet.
  *
- * @throws UnixSocketError where it isn't there, with how to make it
+ * @throws UnixSocketError where it is too long or the folder isn't there, with what to do
  */
-export async function requireSocketFolder(path: string): Promise<void> {
+export async function requireSocketPath(path: string): Promise<void> {
+  if (path === "" || Buffer.byteLength(path) > LONGEST_PATH)
+    throw new UnixSocketError(path, `it isn't of 1 to ${LONGEST_PATH} octets`, "Name another path.");
   const folder = dirname(path);
   const remedy = `Make it for those that may connect, such as by: install -d -o USER -g GROUP -m 2750 ${folder}`;
   await stat(folder).catch((cause: unknown) => {
@@ -52,10 +56,10 @@ export async function requireSocketFolder(path: string): Promise<void> {
 /**
  * Lets a server listen on a Unix socket as well, of mode 0660. What an ended process left there is taken away.
  *
- * @throws UnixSocketError where its folder isn't there, another process listens there, or the path is no socket's
+ * @throws UnixSocketError where the path is too long, its folder isn't there, another process listens there, or it is no socket's
  */
 export async function listenOnUnixSocket(server: Server, path: string): Promise<UnixSocket> {
-  await requireSocketFolder(path);
+  await requireSocketPath(path);
   const inUse = (holder: string): Error => new UnixSocketError(path, `it is ${holder}'s`);
   const lock = await takeFolderLock(`${path}.lock`, inUse).catch((cause: unknown) => {
     throw typed(cause, path, "its folder can't be written to");

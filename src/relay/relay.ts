@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { LineSpoolFullError } from "../disk/line-spool.js";
-import { listenOnUnixSocket, requireSocketFolder, type UnixSocket } from "../unix-socket.js";
+import { listenOnUnixSocket, requireSocketPath, type UnixSocket } from "../unix-socket.js";
 import { within } from "../within.js";
 import type { Batch, Source } from "./batch.js";
 import { RefusedRequest } from "./body.js";
@@ -93,7 +93,7 @@ class RunningRelay implements Relay {
   async start(): Promise<void> {
     const { socketPath, metricsPort, spoolFolder, spoolMaxBytes } = this.options;
     // The spool makes its own folder, and those above it, for nobody else's eyes.
-    await requireSocketFolder(socketPath);
+    await requireSocketPath(socketPath);
     const outbox = await this.#openOutbox();
     this.#metrics.spool = () => outbox.state;
     try {

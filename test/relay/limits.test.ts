@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer as createNetServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -264,6 +264,23 @@ describe("the start of a relay", () => {
     const command = auditctl(["relay", ...args]);
     expect((await command.exited).code).toBe(64);
     expect(command.stderr()).toContain(hint);
+  });
+
+  it("wants a path that every system takes whole, and makes nothing of a longer one", async () => {
+    const at = makePlace();
+    const folder = join(at.folder, "x".repeat(100 - at.folder.length - "//s".length));
+    mkdirSync(folder);
+    const socket = join(folder, "ss");
+    expect(Buffer.byteLength(socket)).toBe(101);
+    expect(await run(paths({ ...at, socket }))).toEqual([
+      78,
+      `${socket} can't be used: it isn't of 1 to 100 octets. Name another path.`,
+    ]);
+    expect(readdirSync(folder)).toEqual([]);
+    const longest = await startRelay({ ...at, socket: join(folder, "s") }, receiver.url);
+    expect((await post(join(folder, "s"), callOf(uuidV7(), []))).status).toBe(200);
+    await longest.end("SIGTERM");
+    at.remove();
   });
 
   it.each([

@@ -39,6 +39,8 @@ export const MOST_ENTRIES = 1_000;
 const MOST_REASONS = 50;
 const MOST_RANGES = 1_000;
 const LONGEST_TEXT = 200;
+/** What nests some thousand levels can be read, and not be written again. No entry that the API takes has more than three. */
+const DEEPEST_ENTRY = 100;
 const known = new Set(["sessionId", "source", "entries", "dropped", "taken", "close"]);
 
 /**
@@ -60,6 +62,8 @@ export function batchFromBody(body: unknown): Batch {
   if (!Array.isArray(entries)) throw new BatchError("entries has to be a list.");
   if (entries.length > MOST_ENTRIES)
     throw new BatchError(`A call takes ${MOST_ENTRIES} entries at most: send them in several.`, "LIMIT_EXCEEDED");
+  if (entries.some((entry) => isDeeper(entry, DEEPEST_ENTRY)))
+    throw new BatchError(`An entry nests deeper than ${DEEPEST_ENTRY} levels.`);
   return {
     sessionId: sessionId.toLowerCase(),
     source: sourceOf(source),
@@ -71,6 +75,11 @@ export function batchFromBody(body: unknown): Batch {
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1)));
 
 const SOURCE_FIELDS = ["program", "version", "host"] as const;
 const DROPPED_FIELDS = ["reason", "sequenceNumbers"] as const;

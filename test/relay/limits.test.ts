@@ -48,6 +48,8 @@ describe("the relay's socket", () => {
   const bodyOf = (changed: Readonly<Record<string, unknown>>): string =>
     JSON.stringify({ variables: { input: { ...input, ...changed } } });
 
+  const levels = (count: number): unknown => (count === 0 ? 7 : [levels(count - 1)]);
+
   it.each<[what: string, body: string | Buffer, status: number, code: string]>([
     ["no JSON", "{", 400, "BAD_USER_INPUT"],
     ["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), 400, "BAD_USER_INPUT"],
@@ -92,6 +94,13 @@ describe("the relay's socket", () => {
     ]),
     ["close as text", bodyOf({ close: "yes" }), 400, "BAD_USER_INPUT"],
     ["a field of a later version", bodyOf({ later: 1 }), 400, "BAD_USER_INPUT"],
+    ["an entry of 101 levels", bodyOf({ entries: [null, levels(101)] }), 400, "BAD_USER_INPUT"],
+    [
+      "an entry of 100,000 levels",
+      bodyOf({ entries: ["deep"] }).replace('"deep"', "[".repeat(1e5) + "]".repeat(1e5)),
+      400,
+      "BAD_USER_INPUT",
+    ],
     ["more than 1 MiB", bodyOf({ entries: ["x".repeat(1024 * 1024)] }), 413, "LIMIT_EXCEEDED"],
     ["nothing", "", 400, "BAD_USER_INPUT"],
   ])("refuses %s, and keeps nothing", async (_, body, status, code) => {
@@ -114,7 +123,15 @@ describe("the relay's socket", () => {
 
   it("hands on as it is whatever an entry holds: the API judges it", async () => {
     const sessionId = uuidV7();
-    const strange = [null, 7, "text", [], { sequenceNumber: "-1" }, { __proto__: null, "\u0000": "\ud800" }];
+    const strange = [
+      null,
+      7,
+      "text",
+      [],
+      { sequenceNumber: "-1" },
+      { __proto__: null, "\u0000": "\ud800" },
+      levels(100),
+    ];
     await post(place.socket, callOf(sessionId, strange));
     const call = await until(() => receiver.calls.find((it) => it.input.sessionId === sessionId), { what: "it came" });
     expect(call.input.entries).toEqual(strange);

@@ -64,11 +64,12 @@ export class Delivery {
       const answer = await this.#ask(batch);
       if (answer === "slow") return this.#halve(batch);
       if (answer.kind === "judged") return this.#judged(batch, answer, failures);
-      const forbidden = answer.code === "FORBIDDEN" ? answer : await this.#split(batch, answer);
-      if (!forbidden) return;
-      // Either this session isn't the token's, or the token has lost its role: then its own session isn't welcome either.
-      if (await this.parts.own.isWelcome()) return this.#setAsideAll(batch, forbidden);
-      this.#failed("FORBIDDEN");
+      const whole = answer.code === "FORBIDDEN" ? answer : await this.#split(batch, answer);
+      if (!whole) return;
+      // Either it is this session, or whatever is sent: a token without its role, a proxy with a limit. Then the relay's
+      // own isn't welcome either.
+      if (await this.parts.own.isWelcome()) return this.#setAsideAll(batch, whole);
+      this.#failed(whole.code);
       await this.#wait(failures);
     }
   }
@@ -90,19 +91,16 @@ export class Delivery {
   /**
    * Finds what a call is refused for, in halves of the entries and in what it says beside them, and delivers the rest.
    *
-   * @returns null once that is done; where the session itself is forbidden, how it was refused: nothing was done then
+   * @returns null once that is done; where the session itself is refused, how it was: nothing was done then
    */
   async #split(batch: Batch, refusal: Refused): Promise<Refused | null> {
     const { entries } = batch;
-    if (entries.length === 0) await this.#sayLess(batch, refusal);
-    else if (entries.length === 1 && !saysMore(batch)) await this.#setAside(batch, [{ index: 0, ...refusal }]);
-    else {
-      // Where the session itself is refused, no half of its entries is better.
-      const session = await this.#ask({ ...batch, entries: [], dropped: [], taken: null, close: false });
-      const isRefused = session !== "slow" && session.kind === "refused";
-      if (isRefused && session.code === "FORBIDDEN") return session;
-      await (isRefused ? this.#setAsideAll(batch, refusal) : this.#halve(batch));
-    }
+    if (entries.length === 0) return this.#sayLess(batch, refusal);
+    // Where the session itself is refused, no half of its entries is better.
+    const session = await this.#ask({ ...batch, entries: [], dropped: [], taken: null, close: false });
+    if (session !== "slow" && session.kind === "refused") return session;
+    if (entries.length === 1 && !saysMore(batch)) await this.#setAside(batch, [{ index: 0, ...refusal }]);
+    else await this.#halve(batch);
     return null;
   }
 
@@ -115,8 +113,8 @@ export class Delivery {
     if (saysMore(batch)) await this.#send({ ...more, entries: [] });
   }
 
-  /** A call without entries is refused: what it says is said part by part, and what is still refused is noted. */
-  async #sayLess(batch: Batch, { code, message }: Refused): Promise<void> {
+  /** A call without entries is refused: what it says is said part by part; a single part is all of it. */
+  async #sayLess(batch: Batch, refusal: Refused): Promise<Refused | null> {
     const { dropped, taken, close } = batch;
     const nothing: Batch = { ...batch, dropped: [], taken: null, close: false };
     const parts: Batch[] = [
@@ -124,13 +122,9 @@ export class Delivery {
       ...(taken === null ? [] : [{ ...nothing, taken }]),
       ...(close ? [{ ...nothing, close }] : []),
     ];
-    if (parts.length > 1) {
-      for (const part of parts) await this.#send(part);
-      return;
-    }
-    const { sessionId } = batch;
-    this.parts.log.error({ sessionId, code }, "the API refuses what a session says of itself");
-    await this.parts.aside.keep([{ sessionId, code, message, said: { dropped, taken, close } }]);
+    if (parts.length <= 1) return refusal;
+    for (const part of parts) await this.#send(part);
+    return null;
   }
 
   async #setAside(batch: Batch, refused: readonly RefusedEntry[]): Promise<void> {
@@ -155,13 +149,14 @@ export class Delivery {
 
   /** All of a session's call: the session can't be told of it, so the relay's own is. */
   async #setAsideAll(batch: Batch, { code, message }: Refused): Promise<void> {
-    const { sessionId, entries } = batch;
+    const { sessionId, entries, dropped, taken, close } = batch;
     this.parts.log.error({ sessionId, entries: entries.length, code }, "the API refuses a session for good: set aside");
-    await this.parts.aside.keep(entries.map((entry) => ({ sessionId, code, message, entry })));
+    const said = dropped.length > 0 || close ? [{ sessionId, code, message, said: { dropped, taken, close } }] : [];
+    await this.parts.aside.keep([...entries.map((entry) => ({ sessionId, code, message, entry })), ...said]);
     this.parts.metrics.setAside.inc({ code }, entries.length);
     this.parts.own.drop(`set_aside: ${code}`, entries.length);
     // Told before the spool forgets them.
-    for (let failures = 0; entries.length > 0 && !(await this.parts.own.isWelcome()); failures++)
+    for (let failures = 0; entries.length > 0 && !(await this.parts.own.hasToldAll()); failures++)
       await this.#wait(failures);
   }
 

@@ -63,6 +63,12 @@ export class OwnSession {
     return answer.kind === "judged";
   }
 
+  /** Whether the API knows of all that was dropped: a call that is under way may have begun before the last of it. */
+  async hasToldAll(): Promise<boolean> {
+    while (this.#untold.length > 0) if (!(await this.isWelcome())) return false;
+    return true;
+  }
+
   /** Says how many numbers there are and which were dropped; one call for all who ask at a time. */
   tell(): Promise<UpstreamAnswer> {
     this.#telling ??= this.#tell().finally(() => (this.#telling = null));

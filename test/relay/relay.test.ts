@@ -260,6 +260,56 @@ describe("the relay", () => {
     expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
   });
 
+  it("keeps everything while whatever it sends is refused, its own session too", async ({ place, receiver, start }) => {
+    receiver.mode = () => refusal("LIMIT_EXCEEDED");
+    const relay = await start();
+    const [many, one, told] = [uuidV7(), uuidV7(), uuidV7()];
+    const dropped = [{ reason: "overflow", sequenceNumbers: [["3", "4"]] }];
+    await post(place.socket, callOf(many, entriesFrom(0, 3), { taken: "3" }));
+    await post(place.socket, callOf(one, entriesFrom(0, 1)));
+    await post(place.socket, callOf(told, [], { dropped }));
+    const tried = (sessionId: string): number =>
+      receiver.calls.filter(({ input }) => input.sessionId === sessionId).length;
+    await until(() => [many, one, told].every((each) => tried(each) > 3), {
+      what: "they were tried again",
+      deadline: 10_000,
+    });
+    receiver.mode = "take";
+    await untilReceived(receiver, many, 3);
+    await untilReceived(receiver, one, 1);
+    await until(() => receiver.said(told).length > tried(told) - 1, { what: "what is dropped came" });
+    expect(receiver.said(told).at(-1)).toEqual({ dropped, taken: null, close: false });
+    await until(async () => (await relay.metric("audit_relay_spool_entries")) === 0, { what: "nothing waits" });
+    expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
+    expect(await relay.metric('audit_relay_set_aside_total{code="LIMIT_EXCEEDED"}')).toBe(0);
+  });
+
+  it("sets aside what a session says of itself and the API refuses, where its own is welcome", async ({ place, receiver, start }) => {
+    const sessionId = uuidV7();
+    receiver.mode = ({ input }) =>
+      input.sessionId === sessionId && input.dropped.length > 0 ? refusal("BAD_USER_INPUT") : undefined;
+    await start();
+    const dropped = [{ reason: "x", sequenceNumbers: [["9", "9"]] }];
+    await post(place.socket, callOf(sessionId, entriesFrom(0, 2), { dropped, taken: "10" }));
+    await untilReceived(receiver, sessionId, 2);
+    const file = join(place.spool, "set-aside.jsonl");
+    await until(() => existsSync(file) && readFileSync(file, "utf8").endsWith("\n"), { what: "it is set aside" });
+    const [line = "", ...more] = readFileSync(file, "utf8").trim().split("\n");
+    expect(more).toEqual([]);
+    expect(JSON.parse((JSON.parse(line) as { text: string }).text)).toEqual({
+      sessionId,
+      code: "BAD_USER_INPUT",
+      message: "refused: BAD_USER_INPUT",
+      said: { dropped, taken: null, close: false },
+    });
+    await until(
+      () => receiver.said(sessionId).some(({ taken, dropped: none }) => taken === "10" && none.length === 0),
+      {
+        what: "what it has taken came",
+      },
+    );
+  });
+
   it("serves on while its log can't be written, such as on a full disk", async ({ place, receiver, start }) => {
     const full = openSync("/dev/full", "w");
     const relay = await start([], receiver.url, {}, full);

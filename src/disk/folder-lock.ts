@@ -34,15 +34,16 @@ async function describeHolder(): Promise<string> {
 /** A link makes the lock appear with its content: no one ever reads a lock that names nobody. */
 async function linkWhole(file: string, content: string): Promise<boolean> {
   const draft = asideOf(file);
-  await writeFile(draft, content, { flag: "wx", mode: 0o644 });
   try {
+    await writeFile(draft, content, { flag: "wx", mode: 0o644 });
     await link(draft, file);
     return true;
   } catch (error) {
     if (codeOf(error) === "EEXIST") return false;
     throw error;
   } finally {
-    await unlink(draft);
+    // On a full disk it is there, and empty; where the folder takes no file, it isn't.
+    await unlink(draft).catch(() => undefined);
   }
 }
 

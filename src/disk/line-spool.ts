@@ -70,7 +70,8 @@ export class LineSpool {
     private readonly options: LineSpoolOptions,
     private readonly key: Buffer,
     private readonly lock: FolderLock,
-    private readonly aside: SetAside,
+    /** The folder's own, for all who set aside there. */
+    readonly aside: SetAside,
   ) {
     this.#segments = new Segments(folder, key, options.maxBytes);
   }

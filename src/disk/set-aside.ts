@@ -1,6 +1,9 @@
-import { open, stat } from "node:fs/promises";
+import { open, stat, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ignoreMissing, syncFolder } from "./folder.js";
+import { Turns } from "./turns.js";
+
+const LINE_BREAK = 0x0a;
 
 /**
  * Where lines are kept that can't go on their way, for people to look at. The file is theirs to move away.
@@ -10,6 +13,8 @@ import { ignoreMissing, syncFolder } from "./folder.js";
  */
 export class SetAside<Reason extends string = string> {
   readonly file: string;
+  /** What fails is cut off again: nothing else may have come behind it. */
+  readonly #turns = new Turns();
 
   constructor(
     folder: string,
@@ -31,13 +36,22 @@ export class SetAside<Reason extends string = string> {
   async keep(texts: readonly string[], why: Reason): Promise<void> {
     const setAsideAt = new Date().toISOString();
     const lines = texts.map((text) => `${JSON.stringify({ setAsideAt, why, text })}\n`).join("");
+    await this.#turns.take(() => this.#append(lines));
+  }
+
+  async #append(lines: string): Promise<void> {
     const before = await this.#bytes();
     if (before + Buffer.byteLength(lines) > this.maxBytes) throw new SetAsideFullError(this.file);
-    const handle = await open(this.file, "a", 0o600);
+    const handle = await open(this.file, "a+", 0o600);
     try {
       await handle.chmod(0o600);
-      await handle.writeFile(lines);
+      // A process that was killed has left half a line.
+      await handle.writeFile((await isWhole(handle, before)) ? lines : `\n${lines}`);
       await handle.sync();
+    } catch (error) {
+      // Half of them would take what room a full disk has, again with each try.
+      await handle.truncate(before).catch(() => undefined);
+      throw error;
     } finally {
       await handle.close();
     }
@@ -47,6 +61,12 @@ export class SetAside<Reason extends string = string> {
   async #bytes(): Promise<number> {
     return (await stat(this.file).catch(ignoreMissing))?.size ?? 0;
   }
+}
+
+async function isWhole(handle: FileHandle, bytes: number): Promise<boolean> {
+  if (bytes === 0) return true;
+  const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, bytes - 1);
+  return buffer[0] === LINE_BREAK;
 }
 
 /** There is no room to set more aside: somebody has to look at the file and move it away. */

@@ -1,4 +1,5 @@
 import { LineSpool, LineSpoolFullError, type LineSpoolOptions } from "../disk/line-spool.js";
+import type { SetAside } from "../disk/set-aside.js";
 import { MOST_ENTRIES, type Batch } from "./batch.js";
 import type { SpoolState } from "./metrics.js";
 import { keptBatch, keptHead, keptText, type KeptBatch } from "./kept-batch.js";
@@ -62,6 +63,11 @@ export class Outbox {
     const outbox = new Outbox(await LineSpool.open(folder, options), onLost);
     await outbox.#find();
     return outbox;
+  }
+
+  /** Where the folder keeps what can't go on its way. */
+  get aside(): SetAside {
+    return this.spool.aside;
   }
 
   /** What waits or is under way: entries, octets on the disk, and when the first batch came. */

@@ -91,7 +91,7 @@ class RunningRelay implements Relay {
   }
 
   async start(): Promise<void> {
-    const { socketPath, metricsPort, spoolFolder, spoolMaxBytes } = this.options;
+    const { socketPath, metricsPort } = this.options;
     // The spool makes its own folder, and those above it, for nobody else's eyes.
     await requireSocketPath(socketPath);
     const outbox = await this.#openOutbox();
@@ -111,7 +111,7 @@ class RunningRelay implements Relay {
       throw error;
     }
     const { signal } = this.#ending;
-    const aside = new SetAsideEntries(spoolFolder, spoolMaxBytes, this.log);
+    const aside = new SetAsideEntries(outbox.aside, this.log);
     const parts = { upstream: this.#upstream, own: this.#own, aside, metrics: this.#metrics, log: this.log, signal };
     this.#delivery = new Delivery(parts);
     this.#sender = new Sender(outbox, this.#delivery, this.log, signal);

@@ -1,4 +1,4 @@
-import { SetAside, SetAsideFullError } from "../disk/set-aside.js";
+import { SetAsideFullError, type SetAside } from "../disk/set-aside.js";
 import type { RelayLog } from "./log.js";
 
 /** What the API refused for good, with the reason that it gave. */
@@ -13,15 +13,10 @@ export interface SetAsideEntry {
 
 /** Keeps such entries in the spool's folder, for people to look at: `set-aside.jsonl`, 0600. */
 export class SetAsideEntries {
-  readonly #file: SetAside;
-
   constructor(
-    folder: string,
-    maxBytes: number,
+    private readonly file: SetAside,
     private readonly log: RelayLog,
-  ) {
-    this.#file = new SetAside(folder, maxBytes);
-  }
+  ) {}
 
   /**
    * Keeps them, on the disk once this resolves. Where the file is as large as it may be they aren't kept: they are counted
@@ -32,14 +27,14 @@ export class SetAsideEntries {
   async keep(entries: readonly SetAsideEntry[]): Promise<void> {
     if (entries.length === 0) return;
     try {
-      await this.#file.keep(
+      await this.file.keep(
         entries.map((entry) => JSON.stringify(entry)),
         "refused by the API",
       );
     } catch (error) {
       if (!(error instanceof SetAsideFullError)) throw error;
       this.log.error(
-        { file: this.#file.file, entries: entries.length },
+        { file: this.file.file, entries: entries.length },
         "no room to set entries aside: move the file away",
       );
     }

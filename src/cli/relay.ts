@@ -39,7 +39,11 @@ export function relayCommand(): Command {
     .option("--timeout <milliseconds>", "how long one call to the API may take", parseTimeout, defaultTimeout)
     .option("--spool <folder>", "where entries wait, 0700 (default: the socket's path with .spool)")
     .option("--spool-max-bytes <number>", "how much may wait", parseSpoolBytes, defaultSpool)
-    .option("--metrics-port <port>", "serve /metrics and /healthz on 127.0.0.1; 0 lets the system choose", parsePort)
+    .option(
+      "--metrics-port <port>",
+      "serve /metrics and /healthz on 127.0.0.1 too; 0 lets the system choose",
+      parsePort,
+    )
     .action(async (options: Options) => {
       await run(options, createRelayLog());
     });

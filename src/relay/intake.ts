@@ -65,6 +65,11 @@ export function createIntake({ keep, metrics, log }: IntakeParts): Server {
       answer(response, 200, { status: "ok", pid: process.pid });
       return;
     }
+    if (request.url === "/metrics") {
+      const text = await metrics.print();
+      response.writeHead(200, { "content-type": metrics.contentType, "cache-control": "no-store" }).end(text);
+      return;
+    }
     if (request.url !== "/graphql") throw new RefusedRequest(404, "NOT_FOUND", "There is nothing here but /graphql.");
     if (request.method !== "POST") throw new RefusedRequest(405, "BAD_REQUEST", "/graphql takes POST alone.");
     requireJson(request);

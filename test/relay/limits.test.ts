@@ -145,6 +145,14 @@ describe("the relay's socket", () => {
     expect(said()).toMatch(/^HTTP\/1\.1 405 /);
   });
 
+  it("serves its metrics there too", async () => {
+    const { socket, closed, said } = await talk();
+    socket.write("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    await closed;
+    expect(said()).toMatch(/^HTTP\/1\.1 200 OK\r\ncontent-type: text\/plain; version=0\.0\.4/);
+    expect(said()).toMatch(/^audit_relay_received_total \d+$/m);
+  });
+
   it("answers more requests at once on one connection than are allowed with UNAVAILABLE, and closes it", async () => {
     const { socket, closed, said } = await talk();
     const body = callOf(uuidV7(), entriesFrom(0, 1));
@@ -258,6 +266,23 @@ describe("the start of a relay", () => {
     expect(existsSync(folder)).toBe(false);
   });
 
+  it("wants a path that every system takes whole, and makes nothing of a longer one", async () => {
+    const at = makePlace();
+    const folder = join(at.folder, "x".repeat(100 - at.folder.length - "//s".length));
+    mkdirSync(folder);
+    const socket = join(folder, "ss");
+    expect(Buffer.byteLength(socket)).toBe(101);
+    expect(await run(paths({ ...at, socket }))).toEqual([
+      78,
+      `${socket} can't be used: it isn't of 1 to 100 octets. Name another path.`,
+    ]);
+    expect(readdirSync(folder)).toEqual([]);
+    const longest = await startRelay({ ...at, socket: join(folder, "s") }, receiver.url);
+    expect((await post(join(folder, "s"), callOf(uuidV7(), []))).status).toBe(200);
+    await longest.end("SIGTERM");
+    at.remove();
+  });
+
   it("wants a token file that holds a token", async () => {
     const at = makePlace();
     const missing = join(at.folder, "missing");
@@ -281,23 +306,6 @@ describe("the start of a relay", () => {
     const command = auditctl(["relay", ...args]);
     expect((await command.exited).code).toBe(64);
     expect(command.stderr()).toContain(hint);
-  });
-
-  it("wants a path that every system takes whole, and makes nothing of a longer one", async () => {
-    const at = makePlace();
-    const folder = join(at.folder, "x".repeat(100 - at.folder.length - "//s".length));
-    mkdirSync(folder);
-    const socket = join(folder, "ss");
-    expect(Buffer.byteLength(socket)).toBe(101);
-    expect(await run(paths({ ...at, socket }))).toEqual([
-      78,
-      `${socket} can't be used: it isn't of 1 to 100 octets. Name another path.`,
-    ]);
-    expect(readdirSync(folder)).toEqual([]);
-    const longest = await startRelay({ ...at, socket: join(folder, "s") }, receiver.url);
-    expect((await post(join(folder, "s"), callOf(uuidV7(), []))).status).toBe(200);
-    await longest.end("SIGTERM");
-    at.remove();
   });
 
   it.each([

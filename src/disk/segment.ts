@@ -1,5 +1,6 @@
 import { fdatasyncSync, ftruncateSync, writeSync } from "node:fs";
-import { open, rename, unlink, type FileHandle } from "node:fs/promises";
+import { link, open, unlink, type FileHandle } from "node:fs/promises";
+import { codeOf } from "./code-of.js";
 import { newHeader, readHeader } from "./file-header.js";
 import { createWhole } from "./folder.js";
 import type { LineSeal } from "./line-seal.js";
@@ -165,9 +166,23 @@ export class Segment {
   }
 }
 
-/** Takes a file that no line can be told in out of the way. */
+/** Takes a file that no line can be told in out of the way, beside what was before. */
 export async function moveAside(path: string): Promise<string> {
-  const aside = `${path}.set-aside`;
-  await rename(path, aside);
-  return aside;
+  for (let count = 1; ; count++) {
+    const aside = count === 1 ? `${path}.set-aside` : `${path}.${String(count)}.set-aside`;
+    if (!(await isLinked(path, aside))) continue;
+    await unlink(path);
+    return aside;
+  }
+}
+
+/** False where something has that name already: a link takes nothing's place. */
+async function isLinked(path: string, name: string): Promise<boolean> {
+  try {
+    await link(path, name);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
 }

@@ -167,6 +167,19 @@ describe("a spool of lines", () => {
     expect(readdirSync(folder)).toContain(`${name}.set-aside`);
   });
 
+  it("takes a second file of that name out of the way beside the first", async () => {
+    for (const place of [1, 2]) {
+      const spool = await openSpool();
+      await spool.append([line(place)]);
+      await spool.close();
+      rmSync(join(folder, "key"));
+    }
+    expect(await pending(await openSpool())).toEqual([]);
+    const kept = readdirSync(folder).filter((name) => name.endsWith(".set-aside"));
+    const places = kept.map((name) => /"place":(\d)/.exec(readFileSync(path(name), "utf8"))?.[1]);
+    expect(places.sort()).toEqual(["1", "2"]);
+  });
+
   it("is one process's at a time", async () => {
     await openSpool();
     await expect(openSpool()).rejects.toThrow(LineSpoolInUseError);

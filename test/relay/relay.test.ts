@@ -284,7 +284,11 @@ describe("the relay", () => {
     expect(await relay.metric('audit_relay_set_aside_total{code="LIMIT_EXCEEDED"}')).toBe(0);
   });
 
-  it("sets aside what a session says of itself and the API refuses, where its own is welcome", async ({ place, receiver, start }) => {
+  it("sets aside what a session says of itself and the API refuses, where its own is welcome", async ({
+    place,
+    receiver,
+    start,
+  }) => {
     const sessionId = uuidV7();
     receiver.mode = ({ input }) =>
       input.sessionId === sessionId && input.dropped.length > 0 ? refusal("BAD_USER_INPUT") : undefined;

@@ -55,14 +55,17 @@ export class Connection {
       },
     });
     return new Promise<HttpAnswer>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        request.destroy(new CallError(`there was no answer within ${this.timeout} ms`, {}, true));
-      }, this.timeout).unref();
       const fail = (cause: Error): void => {
         clearTimeout(timer);
         reject(cause instanceof CallError ? cause : new CallError(whyOf(cause), { cause }));
       };
-      request.once("error", fail);
+      const timer = setTimeout(() => {
+        const late = new CallError(`there was no answer within ${this.timeout} ms`, {}, true);
+        request.destroy(late);
+        // Of one whose connection is gone already, as behind a change of the protocol, no event tells.
+        fail(late);
+      }, this.timeout).unref();
+      request.on("error", fail);
       request.once("response", (response) => {
         readAll(response)
           .then((text) => {

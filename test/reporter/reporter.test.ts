@@ -278,6 +278,23 @@ describe("a call that comes to nothing", () => {
     mute.close();
   });
 
+  it("is given up where the other side changes the protocol", async () => {
+    const held: { destroy(): void }[] = [];
+    const other = createServer((socket) => {
+      held.push(socket);
+      socket.on("error", () => undefined);
+      socket.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n");
+    }).listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as { port: number };
+    const reporter = await make({ url: `http://127.0.0.1:${String(port)}/graphql`, callTimeout: 100 });
+    report(reporter, 10);
+    await until(() => held.length >= 3, { what: "it is tried again", deadline: 5_000 });
+    expect(reporter.stats()).toMatchObject({ waiting: 10, lastFailure: "there was no answer within 100 ms" });
+    for (const socket of held) socket.destroy();
+    other.close();
+  });
+
   it.each([
     ["too many", { code: "LIMIT_EXCEEDED" }],
     ["too many for the time", { code: "TIMEOUT" }],

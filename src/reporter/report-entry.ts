@@ -90,6 +90,8 @@ interface CopiedFields {
 }
 
 function copyFields(fields: Readonly<Record<string, FieldValue | undefined>>): CopiedFields | Unfit {
+  // Of a text or a buffer, each character or octet would be a name.
+  if (typeof fields !== "object" || Array.isArray(fields) || ArrayBuffer.isView(fields)) return "malformed";
   const copy: Record<string, FieldValue> = {};
   let size = 0;
   let count = 0;
@@ -108,8 +110,12 @@ function copyFields(fields: Readonly<Record<string, FieldValue | undefined>>): C
 
 const isList = (value: FieldValue): value is readonly FieldScalar[] => Array.isArray(value);
 
-/** One too many are kept, so that the list is seen to be too long. */
-const copyList = (list: readonly FieldScalar[]): readonly FieldScalar[] => list.slice(0, MAX_ITEMS + 1);
+/** A list of no class but its own; one value too many is kept, so that it is seen to be too long. */
+function copyList(list: readonly FieldScalar[]): readonly FieldScalar[] {
+  const copy: FieldScalar[] = [];
+  for (let at = 0; at < list.length && at <= MAX_ITEMS; at++) copy.push(list[at] as FieldScalar);
+  return copy;
+}
 
 function listSize(list: readonly FieldScalar[]): number {
   if (!Array.isArray(list) || list.length > MAX_ITEMS) return NaN;

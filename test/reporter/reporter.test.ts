@@ -465,6 +465,9 @@ describe("what there is no room for", () => {
       { ...entry(), fields: { url: Symbol("x") } },
       { ...entry(), fields: { size: 2n ** 64n } },
       { ...entry(), fields: { list: [[1]] } },
+      { ...entry(), fields: "text" },
+      { ...entry(), fields: Buffer.from("octets") },
+      { ...entry(), fields: ["a"] },
       { ...entry(), fields: { list: new Array(1_001).fill(1) } },
       { ...entry(), fields: Object.fromEntries(range(65).map((name) => [name, 1])) },
       { ...entry(), fields: { url: "x".repeat(1_000_000) } },
@@ -473,10 +476,34 @@ describe("what there is no room for", () => {
     ];
     const numbers = given.map((it) => reporter.report(it as ReportEntry));
     expect(numbers).toEqual(range(given.length).map(BigInt));
-    expect(await reporter.close()).toEqual({ sent: 2, setAside: 0, lost: 16, kept: 0, isClosed: true });
-    expect(reporter.stats().lost).toEqual({ malformed: 15, too_large: 1 });
-    expect(api.session().entries.get("16")?.fields).toEqual({ kept: "NaN" });
+    expect(await reporter.close()).toEqual({ sent: 2, setAside: 0, lost: 19, kept: 0, isClosed: true });
+    expect(reporter.stats().lost).toEqual({ malformed: 18, too_large: 1 });
+    expect(api.session().entries.get("19")?.fields).toEqual({ kept: "NaN" });
     expect(missingOf(api.session())).toEqual([]);
+  });
+});
+
+describe("a list of a class of its own", () => {
+  class Hostile extends Array<string> {
+    static override get [Symbol.species](): never {
+      throw new Error("a trap");
+    }
+
+    override slice(): this {
+      return this;
+    }
+
+    toJSON(): never {
+      throw new Error("a trap");
+    }
+  }
+
+  it("is sent as the values that it holds", async () => {
+    const reporter = await make();
+    reporter.report(entry(0, { fields: { tags: Hostile.of("a", "b") } }));
+    report(reporter, 1);
+    expect(await reporter.close({ deadline: 500 })).toMatchObject({ sent: 2, lost: 0, isClosed: true });
+    expect(api.session().entries.get("0")?.fields).toEqual({ tags: ["a", "b"] });
   });
 });
 

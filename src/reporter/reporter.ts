@@ -170,8 +170,8 @@ export class Reporter {
   /** The number that was taken for it, or the next one. */
   #numberOf(entry: ReportEntry): bigint {
     try {
-      const given = entry.sequenceNumber;
-      if (given !== undefined && this.#open.delete(BigInt(given))) return BigInt(given);
+      const given = numberIn(entry.sequenceNumber);
+      if (given !== null && this.#open.delete(given)) return given;
     } catch {
       // No entry at all, or no number: it has to have one all the same.
     }
@@ -249,6 +249,10 @@ export class Reporter {
     return { numbers: this.#numbers, backlog: this.#backlog, losses: this.#losses, sender: this.#sender };
   }
 }
+
+/** Null for what isn't a number as `correlationHeaders` gives it. */
+const numberIn = (given: unknown): bigint | null =>
+  typeof given === "string" && /^\d{1,19}$/.test(given) ? BigInt(given) : typeof given === "bigint" ? given : null;
 
 /** Milliseconds; the usual ones in place of what is no time at all. */
 const bounded = (deadline: number): number => (deadline >= 0 ? deadline : CLOSE_DEADLINE);

@@ -131,6 +131,19 @@ describe("the headers of correlation", () => {
     ]);
   });
 
+  it.each([
+    ["no text", ""],
+    ["no number", []],
+    ["an object that says one", { valueOf: () => 0n }],
+    ["more digits than a number has", "0".repeat(1_000_000)],
+  ])("leave their number to the entry that names it: %s", async (_, given) => {
+    await make({ host: "*" });
+    const headers = reporter.correlationHeaders("https://api.example.com/");
+    const entry = { resourceType: "http_request", action: "REQUEST", outcome: "SUCCESS" } as const;
+    expect(reporter.report({ ...entry, sequenceNumber: given as string })).toBe(1n);
+    expect(reporter.report({ ...entry, sequenceNumber: headers["X-Audit-Sequence-Number"] })).toBe(0n);
+  });
+
   it("whose entry never came are listed as such at the end", async () => {
     await make({ host: "*" });
     reporter.correlationHeaders("https://api.example.com/");

@@ -175,10 +175,13 @@ function targetOf({ url, socketPath }: ReporterOptions): ReporterSettings["targe
 function problemsOfSource(source: Partial<ReportSource> | undefined): string[] {
   const named = { program: source?.program, version: source?.version, host: source?.host ?? (hostname() || undefined) };
   return Object.entries(named).flatMap(([name, text]) => {
-    const isGood = typeof text === "string" && text.length >= 1 && text.length <= MAX_TEXT;
+    const isGood = typeof text === "string" && text.length >= 1 && text.length <= MAX_TEXT && isStorable(text);
     return isGood ? [] : [`source.${name} isn't a text of 1 to ${MAX_TEXT} characters.`];
   });
 }
+
+/** The API refuses every call of a source that PostgreSQL can't hold. */
+const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
 
 function problemsOfSpool(spool: ReporterOptions["spool"]): string[] {
   if (spool === undefined) return [];

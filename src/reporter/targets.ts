@@ -28,7 +28,9 @@ export function problemsOf(rules: readonly TargetRule[]): string[] {
 export function targetsOf(rules: readonly TargetRule[]): Targets {
   const matchers = rules.map(({ host, path = "/" }) => {
     const matchesHost = hostMatcher(host.toLowerCase());
-    return (url: URL): boolean => matchesHost(url) && matchesPath(path, url.pathname);
+    // As URLs write it.
+    const { pathname } = new URL(`http://host${path}`);
+    return (url: URL): boolean => matchesHost(url) && matchesPath(pathname, url.pathname);
   });
   return (url) => (url.protocol === "http:" || url.protocol === "https:") && matchers.some((matches) => matches(url));
 }
@@ -36,11 +38,13 @@ export function targetsOf(rules: readonly TargetRule[]): Targets {
 function problemsOfRule({ host, path }: Partial<TargetRule>, name: string): string[] {
   const problems: string[] = [];
   if (typeof host !== "string" || host === "") problems.push(`${name} has no host.`);
-  else if (host.length > MAX_RULE_CHARACTERS || !hostForm.test(host.toLowerCase())) {
+  else if (host.length > MAX_RULE_CHARACTERS || !hostForm.test(host.toLowerCase()) || !URL.canParse(originOf(host))) {
     problems.push(`${name}.host is neither a host, nor *.host, nor *.`);
   }
   if (path !== undefined && (typeof path !== "string" || !path.startsWith("/") || path.length > MAX_RULE_CHARACTERS)) {
     problems.push(`${name}.path doesn't begin with a slash.`);
+  } else if (path !== undefined && /[?#]/.test(path)) {
+    problems.push(`${name}.path holds more than a path: leave out what begins with ? or #.`);
   }
   return problems;
 }
@@ -51,8 +55,11 @@ function hostMatcher(host: string): Targets {
   const hasPort = ({ protocol, port: given }: URL): boolean =>
     port === undefined || Number(given || (protocol === "https:" ? 443 : 80)) === Number(port);
   if (name.startsWith("*.")) return (url) => hasPort(url) && hostOf(url).endsWith(name.slice(1));
-  return (url) => hasPort(url) && hostOf(url) === name;
+  const { hostname } = new URL(originOf(name));
+  return (url) => hasPort(url) && hostOf(url) === hostname;
 }
+
+const originOf = (host: string): string => `http://${host.replace("*", "any")}`;
 
 /** A name may end with the root's dot. */
 const hostOf = ({ hostname }: URL): string => hostname.replace(/\.$/, "");

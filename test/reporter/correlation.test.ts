@@ -102,6 +102,18 @@ describe("a target's rule", () => {
       ["https://e.com/v1/a/chats", "https://e.com/v1/chat"],
     ],
     [{ host: "e.com", path: "/v1*" }, ["https://e.com/v10"], ["https://e.com/v2"]],
+    [
+      { host: "e.com", path: "/api" },
+      ["https://e.com:8443/api/x", "https://u:p@e.com/api?/../x"],
+      ["https://e.com/api%2f..", "https://e.com//api", "https://e.com/API", "https://e.com/api/%2e%2e/x"],
+    ],
+    [
+      { host: "e.com", path: "/größe/./a b" },
+      ["https://e.com/gr%C3%B6%C3%9Fe/a%20b", "https://e.com/größe/a b/c"],
+      ["https://e.com/gr"],
+    ],
+    [{ host: "[0:0:0:0:0:0:0:1]" }, ["http://[::1]:81/"], ["http://[::2]/", "http://0.0.0.1/"]],
+    [{ host: "127.1:80" }, ["http://127.0.0.1/", "http://2130706433/"], ["http://127.0.0.1:81/"]],
   ];
   it.each(cases)("%j matches what it says", (rule, matching, others) => {
     const matches = targetsOf([rule]);

@@ -576,11 +576,14 @@ describe("the options", () => {
       "url isn't one of http or https.",
       "token and tokenFile are both given.",
       "source.program isn't a text of 1 to 200 characters.",
+      "source.version isn't a text of 1 to 200 characters.",
       "spool.folder isn't an absolute path.",
       "spool.maxBytes isn't a whole number from 262144.",
       "correlation.targets[0] has no host.",
       "correlation.targets[1].host is neither a host, nor *.host, nor *.",
       "correlation.targets[2].path doesn't begin with a slash.",
+      "correlation.targets[3].host is neither a host, nor *.host, nor *.",
+      "correlation.targets[4].path holds more than a path: leave out what begins with ? or #.",
     ]);
   });
 

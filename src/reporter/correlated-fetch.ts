@@ -11,6 +11,8 @@ export type ReportRequest = (url: URL, entry: ReportEntry) => Readonly<Record<st
 const MAX_REDIRECTS = 20;
 const redirecting = new Set([301, 302, 303, 307, 308]);
 const ours = ["x-audit-session-id", "x-audit-sequence-number"];
+/** Of a body that isn't sent again. */
+const describing = ["content-type", "content-length", "content-encoding", "content-language", "content-location"];
 /** Meant for one origin alone. */
 const confidential = ["authorization", "proxy-authorization", "cookie", "host"];
 
@@ -47,7 +49,7 @@ function prepared(request: Request, audit: ReportedRequest["audit"], report: Rep
     action: "REQUEST",
     outcome: "SUCCESS",
     ...audit,
-    fields: { method: request.method, url: url.href, ...audit?.fields },
+    fields: { ...audit?.fields, method: request.method, url: url.href },
   });
   const headers = new Headers(request.headers);
   for (const name of ours) headers.delete(name);
@@ -64,7 +66,9 @@ function redirected(request: Request, url: URL, status: number, { body, dispatch
   const isPost = request.method === "POST" && (status === 301 || status === 302);
   const isOther = status === 303 && request.method !== "GET" && request.method !== "HEAD";
   const isBodiless = isPost || isOther || request.body === null;
-  if (isPost || isOther) for (const name of ["content-type", "content-length"]) headers.delete(name);
+  if (isPost || isOther) for (const name of describing) headers.delete(name);
+  // Its parts are parted otherwise each time.
+  if (body instanceof FormData) headers.delete("content-type");
   if (!isBodiless && !isRepeatable(body)) throw new TypeError("The request was redirected, and its body is a stream.");
   return new Request(url, {
     method: isPost || isOther ? "GET" : request.method,

@@ -146,7 +146,7 @@ describe("the headers of correlation", () => {
   it.each([
     ["no text", ""],
     ["no number", []],
-    ["an object that says one", { valueOf: () => 0n }],
+    ["an object that says one", { valueOf: (): bigint => 0n }],
     ["more digits than a number has", "0".repeat(1_000_000)],
   ])("leave their number to the entry that names it: %s", async (_, given) => {
     await make({ host: "*" });
@@ -249,6 +249,49 @@ describe("fetch", () => {
     await make({ host: "127.0.0.1" });
     expect(await (await reporter.fetch(`${origin}/2`, { integrity: digest("there") })).text()).toBe("there");
     await expect(reporter.fetch(`${origin}/1`, { integrity: digest("moved") })).rejects.toThrow(TypeError);
+  });
+
+  it("states method and URL of each request itself, whatever the caller says of them", async () => {
+    const origin = await serve((request, response) => {
+      if (request.url === "/1") response.writeHead(302, { location: "/2" });
+      response.end();
+    });
+    await make({ host: "127.0.0.1" });
+    await reporter.fetch(`${origin}/1`, {
+      audit: { fields: { method: "PUT", url: "https://other.example/", rule: "r" } },
+    });
+    await reporter.close();
+    expect([...api.session().entries.values()].map(({ fields }) => fields)).toEqual([
+      { method: "GET", url: `${origin}/1`, rule: "r" },
+      { method: "GET", url: `${origin}/2`, rule: "r" },
+    ]);
+  });
+
+  it("sends a form again as one that can be read", async () => {
+    const origin = await serve((request, response) => {
+      if (request.url === "/1") response.writeHead(307, { location: "/2" });
+      response.end();
+    });
+    await make({ host: "127.0.0.1" });
+    const body = new FormData();
+    body.set("name", "value");
+    expect((await reporter.fetch(`${origin}/1`, { method: "POST", body })).status).toBe(200);
+    const boundaryOf = ({ headers }: Seen): string => headers["content-type"]?.split("boundary=")[1] ?? "none";
+    expect(seen.map((it) => it.body.startsWith(`--${boundaryOf(it)}\r\n`))).toEqual([true, true]);
+  });
+
+  it("says nothing more of a body that it leaves out", async () => {
+    const origin = await serve((request, response) => {
+      if (request.url === "/1") response.writeHead(303, { location: "/2" });
+      response.end();
+    });
+    await make({ host: "127.0.0.1" });
+    const headers = { "content-encoding": "x-own", "content-language": "de", "content-location": "/3" };
+    await reporter.fetch(`${origin}/1`, { method: "POST", body: "asked", headers });
+    const ofBody = (it?: Seen): string[] =>
+      Object.keys(it?.headers ?? {}).filter((name) => name.startsWith("content-"));
+    expect(ofBody(seen[0])).toHaveLength(5);
+    expect(ofBody(seen[1])).toEqual([]);
   });
 
   it("sends the body again where a redirect asks for it, and only one that can be", async () => {

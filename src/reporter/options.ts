@@ -198,12 +198,15 @@ function warn({ message }: Notice): void {
   process.emitWarning(message, "AuditReporterWarning");
 }
 
-function safely(notify: (notice: Notice) => void): (notice: Notice) => void {
-  return (notice) => {
-    try {
-      notify(notice);
-    } catch {
-      // Who is told has no say in what becomes of the entries.
-    }
-  };
+function safely(notify: (notice: Notice) => unknown): (notice: Notice) => void {
+  return (notice) => void tell(notify, notice);
+}
+
+/** At once, whether or not whoever is told takes their time. */
+async function tell(notify: (notice: Notice) => unknown, notice: Notice): Promise<void> {
+  try {
+    await notify(notice);
+  } catch {
+    // Who is told has no say in what becomes of the entries.
+  }
 }

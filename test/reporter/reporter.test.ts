@@ -556,17 +556,40 @@ describe("the end of a reporter", () => {
   });
 });
 
+describe("who is told", () => {
+  it("may fail, then or later", async () => {
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on("unhandledRejection", note);
+    const fail = (() => Promise.reject(new Error("a trap"))) as () => void;
+    const reporter = await make({ onNotice: fail });
+    reporter.report("nothing" as unknown as ReportEntry);
+    expect(await reporter.close()).toMatchObject({ lost: 1, isClosed: true });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("unhandledRejection", note);
+    expect(unhandled).toEqual([]);
+  });
+});
+
 describe("the options", () => {
   it("are refused with all their problems at once", async () => {
     const options = {
       url: "ftp://example.com",
       token: "a",
       tokenFile: "b",
-      source: { program: "", version: "1" },
+      source: { program: "", version: "1\0" },
       batchSize: 0,
       maxDelay: -1,
       spool: { folder: "here", maxBytes: 1 },
-      correlation: { targets: [{ path: "/x" }, { host: "a b" }, { host: "example.com", path: "x" }] },
+      correlation: {
+        targets: [
+          { path: "/x" },
+          { host: "a b" },
+          { host: "example.com", path: "x" },
+          { host: "e.com:99999" },
+          { host: "e.com", path: "/?x" },
+        ],
+      },
     } as unknown as ReporterOptions;
     const error: unknown = await createReporter(options).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ReporterConfigurationError);

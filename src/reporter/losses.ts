@@ -27,6 +27,8 @@ export class Losses {
   readonly #counts = new Map<string, number>();
   /** How many of those that wait a spool keeps. */
   #saved = 0;
+  /** How many `take` has given, that are neither told nor put back. */
+  #underWay = 0;
 
   /** @param isKept whether a spool keeps them: then they are told only once it does */
   constructor(private readonly isKept: boolean) {}
@@ -36,9 +38,9 @@ export class Losses {
     return this.#counts;
   }
 
-  /** How many ranges wait to be told. */
+  /** How many ranges wait to be told, or are being told. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + this.#underWay;
   }
 
   /** How many of them can be told now. */
@@ -77,17 +79,24 @@ export class Losses {
     this.#keep({ ...loss, isSaving: false });
   }
 
-  /** Takes out what is told next: for good once that has succeeded, else to be put back. */
+  /** Takes out what is told next: for good once it is `told`, else to be put back. */
   take(limit: number): readonly Loss[] {
     const taken = this.#waiting.filter(({ line }) => line !== null || !this.isKept).slice(0, limit);
     const gone = new Set(taken);
     this.#countSaved(taken, -1);
     this.#waiting = this.#waiting.filter((loss) => !gone.has(loss));
+    this.#underWay += taken.length;
     return taken;
   }
 
   /** @param taken what `take` gave */
+  told(taken: readonly Loss[]): void {
+    this.#underWay -= taken.length;
+  }
+
+  /** @param taken what `take` gave */
   putBack(taken: readonly Loss[]): void {
+    this.#underWay -= taken.length;
     this.#countSaved(taken, 1);
     this.#waiting.unshift(...taken.map((loss) => ({ ...loss, isSaving: false })));
   }

@@ -37,6 +37,8 @@ const CLOSE_RETRY = 500;
 const LEAST_TIME = 100;
 /** Why entries are lost that the end has cut off, and no spool keeps. */
 const UNSENT = "unsent";
+/** Why entries are lost that come behind the end. */
+const CLOSED = "closed";
 
 /** Puts what a process does and refuses into the audit log of an API. Made by `createReporter`. */
 export class Reporter {
@@ -56,6 +58,8 @@ export class Reporter {
   readonly #toldReasons = new Set<string>();
   readonly #forgetExit: () => void;
   #closing: Promise<CloseResult> | null = null;
+  /** How many numbers had been taken by then; null before. */
+  #takenByClose: bigint | null = null;
 
   /** @param stored the session of a spool; null for one that ends with the process */
   constructor(settings: ReporterSettings, sessionId: string, stored: StoredSession | null) {
@@ -64,7 +68,7 @@ export class Reporter {
     this.#losses = stored?.losses ?? new Losses(false);
     this.#numbers = stored?.numbers ?? new MemoryNumbers();
     const backlog = stored ? this.#storedBacklog(stored) : null;
-    this.#stored = stored && backlog ? new StoredRun(stored, backlog, settings.notify) : null;
+    this.#stored = stored && backlog ? new StoredRun(stored, backlog, () => this.#late(), settings.notify) : null;
     this.#backlog = backlog ?? new MemoryBacklog(settings.maxQueued, settings.maxQueuedCharacters);
     this.#session = { sessionId, source: stored?.source ?? settings.source, taken: () => this.#numbers.taken };
     this.#connection = new Connection(settings.target, settings.callTimeout);
@@ -89,7 +93,7 @@ export class Reporter {
   report(entry: ReportEntry): bigint {
     const number = this.#numberOf(entry);
     try {
-      const copy = this.#closing ? "closed" : copyEntry(entry);
+      const copy = this.#closing ? CLOSED : copyEntry(entry);
       if (typeof copy === "string") this.#drop(copy, number);
       else if (!this.#backlog.push(number, copy)) this.#drop("overflow", number);
     } catch {
@@ -188,9 +192,12 @@ export class Reporter {
   }
 
   #drop(reason: string, number: bigint): void {
-    if (this.#losses.waiting === 0) this.#toldReasons.clear();
-    this.#losses.add(reason, number);
-    this.#backlog.lost();
+    if (this.#closing) this.#losses.count(reason, 1);
+    else {
+      if (this.#losses.waiting === 0) this.#toldReasons.clear();
+      this.#losses.add(reason, number);
+      this.#backlog.lost();
+    }
     if (this.#toldReasons.has(reason)) return;
     this.#toldReasons.add(reason);
     const message = `Entries for the audit log are being dropped: ${reason}.`;
@@ -208,6 +215,7 @@ export class Reporter {
   }
 
   async #close(deadline: number): Promise<CloseResult> {
+    this.#takenByClose = this.#numbers.taken;
     this.#sender.quiet();
     this.#abandon(...this.#open);
     const end = performance.now() + bounded(deadline);
@@ -226,11 +234,17 @@ export class Reporter {
     return closeResultOf(this.#counted, isClosed);
   }
 
-  /** Tells the API that the session has ended; again and again until the time is over. */
+  /** The numbers that were taken behind `close`: all of them are lost, and wait for nobody. */
+  #late(): readonly Loss[] {
+    const [first, { taken }] = [this.#takenByClose, this.#numbers];
+    return first !== null && taken > first ? [{ reason: CLOSED, first, last: taken - 1n, line: null }] : [];
+  }
+
+  /** Tells the API that the session has ended, and what came too late; again and again until the time is over. */
   async #endSession(end: number): Promise<boolean> {
     const pause = new Pause();
     while (performance.now() < end) {
-      const outcome = await within(end - performance.now(), this.#call({ close: true }));
+      const outcome = await within(end - performance.now(), this.#call({ losses: this.#late(), close: true }));
       if (outcome?.kind === "taken") return true;
       if (outcome?.kind === "refused") return false;
       await pause.wait(Math.min(Math.random() * CLOSE_RETRY, Math.max(0, end - performance.now())), true);

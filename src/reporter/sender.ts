@@ -21,6 +21,8 @@ const RANGES_A_CALL = 500;
 const CHARACTERS_A_CALL = 256 * 1024;
 const FIRST_WAIT = 200;
 const LONGEST_WAIT = 30_000;
+/** While somebody waits for all to be sent, by a deadline. */
+const LONGEST_HURRIED_WAIT = 1_000;
 
 /**
  * Sends what waits, one call at a time: as soon as a batch waits, or the first entry has waited long enough. What comes to
@@ -99,6 +101,7 @@ export class Sender {
   /** To be called once for each `drain` that is no longer waited for. */
   relax(): void {
     this.#drains -= 1;
+    if (this.#drains === 0) this.#endDrains();
   }
 
   /** Ends it behind the call that is under way. */
@@ -161,14 +164,18 @@ export class Sender {
 
   /** Until the next try: exponential, with full jitter. */
   async #wait(): Promise<void> {
-    const longest = Math.min(FIRST_WAIT * 2 ** Math.min(this.#failures, 20), LONGEST_WAIT);
+    const most = this.#drains > 0 ? LONGEST_HURRIED_WAIT : LONGEST_WAIT;
+    const longest = Math.min(FIRST_WAIT * 2 ** Math.min(this.#failures, 20), most);
     this.#failures += 1;
     await this.#pause.wait(Math.random() * longest, this.#drains > 0);
     if (!this.isEmpty) this.#isDue = true;
   }
 
   #tellWhenEmpty(): void {
-    if (!this.isEmpty) return;
+    if (this.isEmpty) this.#endDrains();
+  }
+
+  #endDrains(): void {
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
@@ -185,22 +192,27 @@ export class Sender {
   }
 
   async #tellLosses(): Promise<boolean> {
-    const { losses, told } = this.parts;
+    const { losses } = this.parts;
     const taken = losses.take(RANGES_A_CALL);
     if (taken.length === 0) return true;
     const outcome = await this.#call({ losses: taken });
     if (outcome.kind === "taken") {
-      told(taken);
+      this.#forgetLosses(taken);
       return true;
     }
     if (outcome.kind === "refused" && (await this.#isFine({}))) {
       // They show as missing numbers all the same.
       this.#fail("refused", `the numbers that were dropped are refused with ${outcome.code}`);
-      told(taken);
+      this.#forgetLosses(taken);
       return true;
     }
     losses.putBack(taken);
     return this.#delay(outcome);
+  }
+
+  #forgetLosses(taken: readonly Loss[]): void {
+    this.parts.losses.told(taken);
+    this.parts.told(taken);
   }
 
   async #sendEntries(): Promise<boolean> {

@@ -42,8 +42,8 @@ const KEPT_FREE_BYTES = 64 * 1024;
 export class StoredBacklog implements Backlog {
   readonly #unwritten = new Fifo<Unwritten>();
   readonly #stored = new Fifo<StoredEntry>();
-  /** The lines of numbers whose entries come later. */
-  readonly #openLines = new Map<bigint, number>();
+  /** The lines of numbers whose entries come later; null until they are written. */
+  readonly #openLines = new Map<bigint, number | null>();
   #abandoned: bigint[] = [];
   #characters = 0;
   #given: readonly StoredEntry[] = [];
@@ -82,11 +82,12 @@ export class StoredBacklog implements Backlog {
   open(sequenceNumber: bigint): void {
     if (this.#unwritten.length >= this.parts.maxQueued) return;
     this.#unwritten.push({ sequenceNumber, entry: null });
+    this.#openLines.set(sequenceNumber, null);
     this.#schedule();
   }
 
   lost(abandoned?: bigint): void {
-    if (abandoned !== undefined) this.#abandoned.push(abandoned);
+    if (abandoned !== undefined && this.#openLines.has(abandoned)) this.#abandoned.push(abandoned);
     this.#schedule();
   }
 
@@ -147,12 +148,17 @@ export class StoredBacklog implements Backlog {
     this.#isEnded = true;
   }
 
-  /** Writes what isn't on the disk yet without giving anything else a turn, and takes nothing more. @throws what the system says */
-  endNow(): void {
+  /**
+   * Writes what isn't on the disk yet without giving anything else a turn, and takes nothing more.
+   *
+   * @param late losses that nothing else keeps
+   * @throws what the system says
+   */
+  endNow(late: readonly Loss[]): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#isCutOff = true;
-    const losses = this.parts.losses.save().map(lossRecord);
+    const losses = [...this.parts.losses.save(), ...late].map(lossRecord);
     this.parts.spool.appendNow([...losses, ...this.#unwritten.first(this.coming).map(recordOf)]);
     this.#isCutOff = false;
   }
@@ -203,7 +209,7 @@ export class StoredBacklog implements Backlog {
     batch.forEach(({ sequenceNumber, entry }, at) => {
       const line = lines[at];
       if (line === undefined) return;
-      if (entry === null) this.#openLines.set(sequenceNumber, line);
+      if (entry === null) this.#keepOpen(sequenceNumber, line);
       else {
         this.#characters -= entry.size;
         this.#stored.push({ line, sequenceNumber });
@@ -223,17 +229,25 @@ export class StoredBacklog implements Backlog {
     let lines: readonly number[] = [];
     try {
       if (saving.length > 0) lines = await spool.append(saving.map(lossRecord));
+    } catch (error) {
+      this.#abandoned.push(...abandoned);
+      throw error;
     } finally {
       losses.saved(saving, lines);
     }
     for (const sequenceNumber of abandoned) this.#forgetOpen(sequenceNumber);
   }
 
+  /** Unless it was abandoned while the line was on its way. */
+  #keepOpen(sequenceNumber: bigint, line: number): void {
+    if (this.#openLines.has(sequenceNumber)) this.#openLines.set(sequenceNumber, line);
+    else this.parts.spool.done([line]);
+  }
+
   #forgetOpen(sequenceNumber: bigint): void {
-    const line = this.#openLines.get(sequenceNumber);
-    if (line === undefined) return;
+    const line = this.#openLines.get(sequenceNumber) ?? null;
     this.#openLines.delete(sequenceNumber);
-    this.parts.spool.done([line]);
+    if (line !== null) this.parts.spool.done([line]);
   }
 }
 

@@ -1,14 +1,19 @@
 import { within } from "../within.js";
+import type { Loss } from "./losses.js";
 import type { ReporterSettings } from "./options.js";
 import type { StoredBacklog } from "./stored-backlog.js";
 import type { StoredSession } from "./stored-session.js";
 
 /** This run's part of a session that outlives the process, and how it ends on the disk. */
 export class StoredRun {
-  /** @param notify told of what the disk refuses: the end goes on all the same */
+  /**
+   * @param late what has come behind the reporter's end
+   * @param notify told of what the disk refuses: the end goes on all the same
+   */
   constructor(
     private readonly session: StoredSession,
     private readonly backlog: StoredBacklog,
+    private readonly late: () => readonly Loss[],
     private readonly notify: ReporterSettings["notify"],
   ) {}
 
@@ -37,7 +42,7 @@ export class StoredRun {
   /** Puts on the disk, without giving anything else a turn, what isn't there yet; nothing more is taken. */
   keepNow(): void {
     try {
-      this.backlog.endNow();
+      this.backlog.endNow(this.late());
       this.session.numbers.end();
     } catch (cause) {
       this.notify({ kind: "spool", message: "The last entries can't be written to the spool.", cause });

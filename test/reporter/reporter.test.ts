@@ -545,6 +545,52 @@ describe("the end of a reporter", () => {
     expect(missingOf(api.session())).toEqual(["0"]);
   });
 
+  it("comes behind the losses that are being told", async () => {
+    const reporter = await make({ callTimeout: 100, maxDelay: 0 });
+    api.answer = ({ dropped }) => (dropped ? "stall" : null);
+    reporter.report("nothing" as unknown as ReportEntry);
+    await until(() => api.calls.some(({ dropped }) => dropped), { what: "the loss is being told" });
+    let calls = 0;
+    api.answer = ({ dropped }) => (dropped && calls++ === 0 ? { status: 503, code: "UNAVAILABLE" } : null);
+    expect(await reporter.close()).toMatchObject({ lost: 1, isClosed: true });
+    expect([...api.session().dropped]).toEqual([["0", "malformed"]]);
+  });
+
+  it("doesn't wait for what comes behind it, and tells of it", async () => {
+    const reporter = await make();
+    report(reporter, 10);
+    let isOver = false;
+    const goOn = (): void => {
+      report(reporter, 5);
+      if (!isOver) setImmediate(goOn);
+    };
+    goOn();
+    expect(await reporter.close({ deadline: 2_000 })).toMatchObject({ isClosed: true });
+    isOver = true;
+    const { entries, dropped, taken } = api.session();
+    expect(BigInt(entries.size + dropped.size)).toBe(taken);
+    expect(new Set(dropped.values())).toEqual(new Set(["closed"]));
+    expect(dropped.size).toBeGreaterThan(0);
+    expect(kinds()).toEqual(["dropped"]);
+  });
+
+  it("is tried again within a second, however long the API wasn't there before", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.9);
+    const reporter = await make();
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    report(reporter, 1);
+    for (let time = 1; time < 10; time++) {
+      const before = api.calls.length;
+      await reporter.flush({ deadline: 1 });
+      await until(() => api.calls.length > before, { what: "a call has come to nothing" });
+    }
+    const before = api.calls.length;
+    const closed = reporter.close({ deadline: 5_000 });
+    await until(() => api.calls.length > before, { what: "another one has" });
+    api.answer = () => null;
+    expect(await closed).toMatchObject({ sent: 1, isClosed: true });
+  });
+
   it("can be flushed and go on", async () => {
     const reporter = await make();
     report(reporter, 1);

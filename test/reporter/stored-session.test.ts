@@ -150,6 +150,44 @@ describe("a session that a killed process has left", () => {
   });
 });
 
+describe("a spool", () => {
+  const quiet = { source, handleExit: false, onNotice: () => undefined };
+
+  it("keeps what comes behind an end that the API doesn't hear of", async () => {
+    api.answer = () => "stall";
+    const first = await createReporter({ ...quiet, url: api.url, spool: { folder } });
+    first.report(entry);
+    const closed = first.close({ deadline: 50 });
+    first.report(entry);
+    first.report(entry);
+    expect(await closed).toMatchObject({ kept: 1, lost: 2, isClosed: false });
+    api.answer = () => null;
+    const second = await createReporter({ ...quiet, url: api.url, spool: { folder } });
+    expect(await second.close()).toMatchObject({ sent: 1, isClosed: true });
+    expect([...api.session().dropped]).toEqual([
+      ["1", "closed"],
+      ["2", "closed"],
+    ]);
+  });
+
+  it("tells once of a number that is given up before it is written", async () => {
+    const correlation = { targets: [{ host: "*" }] };
+    const options = { ...quiet, url: api.url, spool: { folder }, correlation, maxQueued: 2, maxDelay: 0 };
+    const first = await createReporter(options);
+    for (let time = 0; time < 4; time++) first.correlationHeaders("https://example.com/");
+    await until(() => api.sessions.size > 0 && api.session().dropped.size === 2, { what: "two are given up" });
+    api.answer = () => "stall";
+    await first.close({ deadline: 0 });
+    api.answer = () => null;
+    const before = api.calls.length;
+    const second = await createReporter(options);
+    expect(await second.close()).toMatchObject({ lost: 0, isClosed: true });
+    expect(api.calls.slice(before).flatMap(({ dropped }) => dropped ?? [])).toEqual([
+      { reason: "never_reported", sequenceNumbers: [["2", "3"]] },
+    ]);
+  });
+});
+
 describe("a spool that can't be written to", () => {
   it("has those counted as lost at the end that no disk has taken", async () => {
     const reporter = await open();

@@ -69,8 +69,7 @@ export class SessionFile {
 
   /** Ends the session: the next run has one of its own. */
   async remove(): Promise<void> {
-    await unlink(join(this.folder, FILE));
-    await this.close();
+    await unlink(join(this.folder, FILE)).finally(() => this.close());
   }
 
   async close(): Promise<void> {

@@ -108,6 +108,7 @@ export class StoredBacklog implements Backlog {
       if (text === undefined) this.parts.losses.add("damaged", sequenceNumber);
       else ready.push({ sequenceNumber, text: entryTextOf(text) });
     }
+    if (ready.length < given) this.#schedule();
     const known = new Set(ready.map(({ sequenceNumber }) => sequenceNumber));
     this.#stored.removeFirst(given, ({ sequenceNumber }) => known.has(sequenceNumber));
     this.#given = this.#stored.first(ready.length);

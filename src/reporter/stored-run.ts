@@ -22,20 +22,24 @@ export class StoredRun {
    * run. What is given to the disk already is waited for so many milliseconds; what isn't there by then is put there at once.
    */
   async end(isClosed: boolean, deadline: number): Promise<void> {
-    const { spool, file, numbers } = this.session;
+    const { spool } = this.session;
     try {
-      if (isClosed) {
-        this.backlog.end();
-        numbers.end();
-        await file.remove();
-      } else {
-        await within(deadline, this.backlog.written());
-        this.keepNow();
-        await file.close();
-      }
-      await spool.close();
+      await this.#leave(isClosed, deadline).finally(() => spool.close());
     } catch (cause) {
       this.notify({ kind: "spool", message: `The spool in ${spool.folder} can't be closed.`, cause });
+    }
+  }
+
+  async #leave(isClosed: boolean, deadline: number): Promise<void> {
+    const { file, numbers } = this.session;
+    if (isClosed) {
+      this.backlog.end();
+      numbers.end();
+      await file.remove();
+    } else {
+      await within(deadline, this.backlog.written());
+      this.keepNow();
+      await file.close();
     }
   }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -168,6 +168,30 @@ describe("a spool", () => {
       ["1", "closed"],
       ["2", "closed"],
     ]);
+  });
+
+  it("tells of a line that was altered while it waited, although nothing else comes", async () => {
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    const reporter = await createReporter({ ...quiet, url: api.url, spool: { folder } });
+    for (let place = 0; place < 10; place++) reporter.report(entry);
+    await until(() => reporter.stats().lastFailure !== null, { what: "they wait on the disk" });
+    const [name = ""] = readdirSync(folder).filter((it) => it.startsWith("lines-"));
+    const lines = readFileSync(join(folder, name));
+    lines.write("ALTERED", lines.indexOf("REQUEST"));
+    writeFileSync(join(folder, name), lines);
+    api.answer = () => null;
+    expect(await reporter.close()).toMatchObject({ sent: 9, lost: 1, isClosed: true });
+    expect([...api.session().dropped]).toEqual([["0", "damaged"]]);
+  });
+
+  it("gives back what it holds of a folder that is gone", async () => {
+    const first = await createReporter({ ...quiet, url: api.url, spool: { folder } });
+    first.report(entry);
+    await first.flush();
+    rmSync(join(folder, "session"));
+    expect(await first.close()).toMatchObject({ sent: 1, isClosed: true });
+    const second = await createReporter({ ...quiet, url: api.url, spool: { folder } });
+    expect(await second.close()).toMatchObject({ isClosed: true });
   });
 
   it("tells once of a number that is given up before it is written", async () => {

@@ -38,6 +38,8 @@ export class StoredNumbers implements Numbers {
   #durable: bigint;
   #syncing: Promise<void> | null = null;
   #isEnded = false;
+  /** Whether the last write has failed, and is told of. */
+  #isTroubled = false;
 
   /**
    * @param state which the disk has
@@ -87,7 +89,7 @@ export class StoredNumbers implements Numbers {
     this.#write({ ...this.#state, taken, ...(isShort && { reserved: reservedBehind(taken) }) });
     if (taken + AHEAD / 2n <= this.#durable || this.#syncing) return;
     this.#sync().catch((error: unknown) => {
-      if (!this.#isEnded) this.onTrouble(error);
+      if (!this.#isEnded) this.#tell(error);
     });
   }
 
@@ -96,9 +98,17 @@ export class StoredNumbers implements Numbers {
     this.#state = state;
     try {
       this.file.write(state);
+      this.#isTroubled = false;
     } catch (error) {
-      this.onTrouble(error);
+      this.#tell(error);
     }
+  }
+
+  /** Once, and not while somebody waits for a number. */
+  #tell(error: unknown): void {
+    if (this.#isTroubled) return;
+    this.#isTroubled = true;
+    queueMicrotask(() => this.onTrouble(error));
   }
 
   /** Again where the state has changed meanwhile: what was under way may have missed it. */

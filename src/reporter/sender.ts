@@ -53,6 +53,8 @@ export class Sender {
   #limit: number;
   readonly #pause = new Pause();
   #whenEmpty: (() => void)[] = [];
+  /** Numbers of entries that are refused for good, and whose backlog couldn't take note of it yet. */
+  readonly #refused = new Set<bigint>();
   readonly #running: Promise<void>;
 
   constructor(private readonly parts: SenderParts) {
@@ -263,9 +265,13 @@ export class Sender {
   async #putAside(entry: ReadyEntry, { code, message }: Pick<RefusedEntry, "code" | "message">): Promise<void> {
     const { backlog, losses, settings } = this.parts;
     const { sequenceNumber, text } = entry;
-    this.setAside += 1;
-    losses.add(`set_aside: ${code}`, sequenceNumber);
+    if (!this.#refused.has(sequenceNumber)) {
+      this.#refused.add(sequenceNumber);
+      this.setAside += 1;
+      losses.add(`set_aside: ${code}`, sequenceNumber);
+    }
     await backlog.setAside(entry, `refused with ${code}`);
+    this.#refused.delete(sequenceNumber);
     const told = `Entry ${String(sequenceNumber)} is refused for good and set aside: ${code} ${message}`;
     settings.notify({ kind: "set_aside", message: told, sequenceNumber, entry: text });
   }

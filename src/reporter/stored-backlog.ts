@@ -231,7 +231,7 @@ export class StoredBacklog implements Backlog {
     try {
       if (saving.length > 0) lines = await spool.append(saving.map(lossRecord));
     } catch (error) {
-      this.#abandoned.push(...abandoned);
+      this.#abandoned = [...abandoned, ...this.#abandoned];
       throw error;
     } finally {
       losses.saved(saving, lines);

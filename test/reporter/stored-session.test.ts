@@ -184,6 +184,34 @@ describe("a spool", () => {
     expect([...api.session().dropped]).toEqual([["0", "damaged"]]);
   });
 
+  it("counts an entry that is refused for good once, though the disk can't take note of it at first", async () => {
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    const reporter = await createReporter({ ...quiet, url: api.url, spool: { folder }, maxDelay: 0 });
+    reporter.report(entry);
+    const sends = (): number => api.calls.filter(({ entries }) => entries.length > 0).length;
+    await until(() => sends() > 0, { what: "it is on the disk" });
+    const append = vi.spyOn(LineSpool.prototype, "append").mockRejectedValue(new Error("No room."));
+    api.answer = ({ entries }) => (entries.length > 0 ? { refused: { 0: "BAD_USER_INPUT" } } : null);
+    const before = sends();
+    await until(() => sends() > before + 1, { what: "it is sent again" });
+    append.mockRestore();
+    expect(await reporter.close()).toEqual({ sent: 0, setAside: 1, lost: 0, kept: 0, isClosed: true });
+    expect(reporter.stats().lost).toEqual({ "set_aside: BAD_USER_INPUT": 1 });
+  });
+
+  it("that the numbers can't be written to is told of once, and nobody waits for who is told", async () => {
+    const reporter = await open();
+    const write = vi.spyOn(SessionFile.prototype, "write").mockImplementation(() => {
+      throw new Error("No room.");
+    });
+    for (let place = 0; place < 100; place++) reporter.report(entry);
+    expect(notices).toEqual([]);
+    await until(() => notices.length > 0, { what: "it is told" });
+    write.mockRestore();
+    expect(await reporter.close()).toMatchObject({ sent: 100, isClosed: true });
+    expect(notices.map(({ kind }) => kind)).toEqual(["spool"]);
+  });
+
   it("gives back what it holds of a folder that is gone", async () => {
     const first = await createReporter({ ...quiet, url: api.url, spool: { folder } });
     first.report(entry);

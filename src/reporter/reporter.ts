@@ -112,7 +112,8 @@ export class Reporter {
   correlationHeaders(url: string | URL): CorrelationHeaders {
     if (this.#closing || !this.#isTarget(url)) return {};
     const number = this.#numbers.next();
-    if (this.#open.size >= this.#settings.maxQueued) this.#abandon(...[...this.#open].slice(0, 1));
+    const [oldest] = this.#open;
+    if (oldest !== undefined && this.#open.size >= this.#settings.maxQueued) this.#abandon(oldest);
     this.#open.add(number);
     this.#backlog.open(number);
     this.#sender.open();
@@ -206,18 +207,16 @@ export class Reporter {
     queueMicrotask(() => this.#settings.notify(notice));
   }
 
-  #abandon(...numbers: bigint[]): void {
-    for (const number of numbers) {
-      this.#open.delete(number);
-      this.#losses.add("never_reported", number);
-      this.#backlog.lost(number);
-    }
+  #abandon(number: bigint): void {
+    this.#open.delete(number);
+    this.#losses.add("never_reported", number);
+    this.#backlog.lost(number);
   }
 
   async #close(deadline: number): Promise<CloseResult> {
     this.#takenByClose = this.#numbers.taken;
     this.#sender.quiet();
-    this.#abandon(...this.#open);
+    for (const number of this.#open) this.#abandon(number);
     const end = performance.now() + bounded(deadline);
     await within(bounded(deadline), this.#sender.drain());
     const isClosed = this.#sender.isEmpty && (await this.#endSession(end));
@@ -255,7 +254,7 @@ export class Reporter {
   /** Puts on the disk, at once, what isn't there yet. */
   #keepNow(): void {
     if (!this.#stored) return;
-    this.#abandon(...this.#open);
+    for (const number of this.#open) this.#abandon(number);
     this.#stored.keepNow();
   }
 

@@ -143,6 +143,17 @@ describe("the headers of correlation", () => {
     ]);
   });
 
+  it("whose entry never came are given up one by one, however many they are", async () => {
+    reporter = await createReporter({
+      ...{ url: api.url, source: { program: "gateway", version: "1" }, handleExit: false, onNotice: () => undefined },
+      maxQueued: 200_000,
+      correlation: { targets: [{ host: "*" }] },
+    });
+    for (let time = 0; time <= 200_000; time++) reporter.correlationHeaders("https://api.example.com/");
+    expect(reporter.stats().lost).toEqual({ never_reported: 1 });
+    expect(await reporter.close()).toMatchObject({ lost: 200_001, isClosed: true });
+  });
+
   it.each([
     ["no text", ""],
     ["no number", []],

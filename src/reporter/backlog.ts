@@ -14,6 +14,10 @@ export interface Backlog {
   readonly ready: number;
   /** How many will be ready by themselves. */
   readonly coming: number;
+  /** How many have come to wait so far: the place of the next one. */
+  readonly next: number;
+  /** The place of the first that waits; `next` where none does. */
+  readonly oldest: number;
   /** False where there is no room. */
   push(sequenceNumber: bigint, entry: CopiedEntry): boolean;
   /** Takes note of a number whose entry comes later. */
@@ -33,12 +37,14 @@ export interface Backlog {
 interface Waiting {
   readonly sequenceNumber: bigint;
   readonly entry: CopiedEntry;
+  readonly place: number;
   text: string | null;
 }
 
 /** Entries that wait in memory, and are gone with the process. */
 export class MemoryBacklog implements Backlog {
   readonly coming = 0;
+  next = 0;
   readonly #waiting = new Fifo<Waiting>();
   #characters = 0;
   #given = 0;
@@ -52,9 +58,13 @@ export class MemoryBacklog implements Backlog {
     return this.#waiting.length;
   }
 
+  get oldest(): number {
+    return this.#waiting.first(1)[0]?.place ?? this.next;
+  }
+
   push(sequenceNumber: bigint, entry: CopiedEntry): boolean {
     if (this.#waiting.length >= this.maxQueued || this.#characters + entry.size > this.maxCharacters) return false;
-    this.#waiting.push({ sequenceNumber, entry, text: null });
+    this.#waiting.push({ sequenceNumber, entry, place: this.next++, text: null });
     this.#characters += entry.size;
     return true;
   }

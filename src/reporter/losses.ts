@@ -29,6 +29,7 @@ export class Losses {
   #saved = 0;
   /** How many `take` has given, that are neither told nor put back. */
   #underWay = 0;
+  #gone = 0;
 
   /** @param isKept whether a spool keeps them: then they are told only once it does */
   constructor(private readonly isKept: boolean) {}
@@ -46,6 +47,11 @@ export class Losses {
   /** How many of them can be told now. */
   get ready(): number {
     return this.isKept ? this.#saved : this.#waiting.length;
+  }
+
+  /** How many ranges have been told. */
+  get gone(): number {
+    return this.#gone;
   }
 
   /** Whether some are still to be kept by a spool. */
@@ -92,6 +98,7 @@ export class Losses {
   /** @param taken what `take` gave */
   told(taken: readonly Loss[]): void {
     this.#underWay -= taken.length;
+    this.#gone += taken.length;
   }
 
   /** @param taken what `take` gave */

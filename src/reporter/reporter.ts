@@ -134,9 +134,10 @@ export class Reporter {
   /** Sends at once what waits, and says whether that was all; after 10 seconds at most where nothing else is said. */
   async flush({ deadline = CLOSE_DEADLINE }: Deadline = {}): Promise<boolean> {
     if (this.#closing) return (await this.#closing).isClosed;
-    await within(bounded(deadline), this.#sender.drain());
+    const isSent = this.#sender.whetherSent();
+    await within(bounded(deadline), this.#sender.drain(isSent));
     this.#sender.relax();
-    return this.#sender.isEmpty;
+    return isSent();
   }
 
   /**

@@ -52,7 +52,7 @@ export class Sender {
   /** How many entries the next call takes at most. */
   #limit: number;
   readonly #pause = new Pause();
-  #whenEmpty: (() => void)[] = [];
+  #waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
   /** Numbers of entries that are refused for good, and whose backlog couldn't take note of it yet. */
   readonly #refused = new Set<bigint>();
   readonly #running: Promise<void>;
@@ -91,19 +91,26 @@ export class Sender {
     if (this.#beat) clearTimeout(this.#beat);
   }
 
-  /** Sends all at once, without waiting for more, until `relax`; resolves when nothing waits any more. */
-  drain(): Promise<void> {
+  /** Says, whenever it is asked, whether of all that waits now nothing waits any more. */
+  whetherSent(): () => boolean {
+    const { backlog, losses } = this.parts;
+    const [next, told] = [backlog.next, losses.gone + losses.waiting];
+    return () => backlog.oldest >= next && losses.gone >= told;
+  }
+
+  /** Sends all at once, without waiting for more, until `relax`; resolves when it is over: when nothing waits any more. */
+  drain(isOver = () => this.isEmpty): Promise<void> {
     this.#drains += 1;
     this.#pause.end();
-    if (this.isEmpty) return Promise.resolve();
+    if (isOver()) return Promise.resolve();
     this.look();
-    return new Promise((resolve) => this.#whenEmpty.push(resolve));
+    return new Promise((resolve) => this.#waiting.push({ isOver, resolve }));
   }
 
   /** To be called once for each `drain` that is no longer waited for. */
   relax(): void {
     this.#drains -= 1;
-    if (this.#drains === 0) this.#endDrains();
+    if (this.#drains === 0) this.#endDrains(() => true);
   }
 
   /** Ends it behind the call that is under way. */
@@ -147,7 +154,7 @@ export class Sender {
       else await this.#wait();
       this.#owed -= this.sent + this.setAside - settled;
       this.#isDue ||= this.#owed > 0 && this.parts.backlog.ready > 0;
-      this.#tellWhenEmpty();
+      this.#endDrains(({ isOver }) => isOver());
       this.look();
     }
   }
@@ -173,12 +180,10 @@ export class Sender {
     if (!this.isEmpty) this.#isDue = true;
   }
 
-  #tellWhenEmpty(): void {
-    if (this.isEmpty) this.#endDrains();
-  }
-
-  #endDrains(): void {
-    for (const resolve of this.#whenEmpty.splice(0)) resolve();
+  #endDrains(isEnded: (drain: { readonly isOver: () => boolean }) => boolean): void {
+    const ended = new Set(this.#waiting.filter(isEnded));
+    this.#waiting = this.#waiting.filter((drain) => !ended.has(drain));
+    for (const { resolve } of ended) resolve();
   }
 
   /** Whether to go on at once. */

@@ -13,7 +13,12 @@ export interface StoredEntry {
   readonly sequenceNumber: bigint;
 }
 
+interface Stored extends StoredEntry {
+  readonly place: number;
+}
+
 interface Unwritten {
+  readonly place: number;
   readonly sequenceNumber: bigint;
   /** Null for a number whose entry comes later. */
   readonly entry: CopiedEntry | null;
@@ -40,8 +45,9 @@ const KEPT_FREE_BYTES = 64 * 1024;
  * before what comes behind them, so that behind a crash all numbers are known but those at the end.
  */
 export class StoredBacklog implements Backlog {
+  next = 0;
   readonly #unwritten = new Fifo<Unwritten>();
-  readonly #stored = new Fifo<StoredEntry>();
+  readonly #stored = new Fifo<Stored>();
   /** The lines of numbers whose entries come later; null until they are written. */
   readonly #openLines = new Map<bigint, number | null>();
   #abandoned: bigint[] = [];
@@ -59,7 +65,7 @@ export class StoredBacklog implements Backlog {
     private readonly parts: StoredBacklogParts,
     found: readonly StoredEntry[],
   ) {
-    for (const entry of found) this.#stored.push(entry);
+    for (const entry of found) this.#stored.push({ ...entry, place: this.next++ });
   }
 
   get ready(): number {
@@ -70,10 +76,14 @@ export class StoredBacklog implements Backlog {
     return this.#unwritten.length;
   }
 
+  get oldest(): number {
+    return (this.#stored.first(1)[0] ?? this.#unwritten.first(1)[0])?.place ?? this.next;
+  }
+
   push(sequenceNumber: bigint, entry: CopiedEntry): boolean {
     const { maxQueued, maxCharacters } = this.parts;
     if (this.#unwritten.length >= maxQueued || this.#characters + entry.size > maxCharacters) return false;
-    this.#unwritten.push({ sequenceNumber, entry });
+    this.#unwritten.push({ place: this.next++, sequenceNumber, entry });
     this.#characters += entry.size;
     this.#schedule();
     return true;
@@ -81,7 +91,7 @@ export class StoredBacklog implements Backlog {
 
   open(sequenceNumber: bigint): void {
     if (this.#unwritten.length >= this.parts.maxQueued) return;
-    this.#unwritten.push({ sequenceNumber, entry: null });
+    this.#unwritten.push({ place: this.next++, sequenceNumber, entry: null });
     this.#openLines.set(sequenceNumber, null);
     this.#schedule();
   }
@@ -207,13 +217,13 @@ export class StoredBacklog implements Backlog {
     if (!spool.hasRoom(bytes, texts.length)) throw new LineSpoolFullError("The spool is full.");
     const lines = await spool.append(texts);
     this.#unwritten.removeFirst(batch.length);
-    batch.forEach(({ sequenceNumber, entry }, at) => {
+    batch.forEach(({ place, sequenceNumber, entry }, at) => {
       const line = lines[at];
       if (line === undefined) return;
       if (entry === null) this.#keepOpen(sequenceNumber, line);
       else {
         this.#characters -= entry.size;
-        this.#stored.push({ line, sequenceNumber });
+        this.#stored.push({ place, line, sequenceNumber });
         this.#forgetOpen(sequenceNumber);
       }
     });

@@ -591,6 +591,22 @@ describe("the end of a reporter", () => {
     expect(await closed).toMatchObject({ sent: 1, isClosed: true });
   });
 
+  it("doesn't hold up a flush by what comes behind it", async () => {
+    const reporter = await make({ batchSize: 1_000, maxDelay: 60_000, maxQueued: 20 });
+    report(reporter, 25);
+    let isOver = false;
+    const goOn = (): void => {
+      report(reporter, 2);
+      if (!isOver) setImmediate(goOn);
+    };
+    const flushed = reporter.flush({ deadline: 2_000 });
+    goOn();
+    expect(await flushed).toBe(true);
+    isOver = true;
+    const { entries, dropped } = api.session();
+    expect(range(25).filter((number) => !entries.has(number) && !dropped.has(number))).toEqual([]);
+  });
+
   it("can be flushed and go on", async () => {
     const reporter = await make();
     report(reporter, 1);

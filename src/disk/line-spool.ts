@@ -114,12 +114,13 @@ export class LineSpool {
    * Adds lines, all or none of them, in the order of the calls.
    *
    * @param texts JSON objects without line breaks
+   * @param isBounded false for those few without which the others would be worth nothing
    * @returns their numbers, once they are on the disk
    * @throws LineSpoolFullError, or what the system says; nothing of them stands then
    */
-  append(texts: readonly string[]): Promise<readonly number[]> {
+  append(texts: readonly string[], isBounded = true): Promise<readonly number[]> {
     const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text) + LINE_OVERHEAD, 0);
-    const full = this.#refusal(texts, bytes);
+    const full = this.#refusal(texts, isBounded ? bytes : -Infinity);
     if (full) return Promise.reject(full);
     if (texts.length === 0) return Promise.resolve([]);
     // Otherwise the writing that it waits for is to come already.

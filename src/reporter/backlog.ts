@@ -20,10 +20,10 @@ export interface Backlog {
   readonly oldest: number;
   /** False where there is no room. */
   push(sequenceNumber: bigint, entry: CopiedEntry): boolean;
-  /** Takes note of a number whose entry comes later. */
-  open(sequenceNumber: bigint): void;
-  /** Takes note that losses have come to wait, among them perhaps an open number's. */
-  lost(abandoned?: bigint): void;
+  /** Takes note of a number whose entry comes later. False where there is no room. */
+  open(sequenceNumber: bigint): boolean;
+  /** Takes note that a number is lost, which may be an open one. */
+  lost(sequenceNumber: bigint): void;
   /** The first ones, at least one where any is ready; they stay. */
   first(limit: number, maxCharacters: number): Promise<readonly ReadyEntry[]>;
   /** Forgets entries that `first` gave last. */
@@ -69,8 +69,9 @@ export class MemoryBacklog implements Backlog {
     return true;
   }
 
-  open(): void {
+  open(): boolean {
     // A killed process leaves its numbers as a gap.
+    return true;
   }
 
   lost(): void {

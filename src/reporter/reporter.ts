@@ -112,11 +112,10 @@ export class Reporter {
   correlationHeaders(url: string | URL): CorrelationHeaders {
     if (this.#closing || !this.#isTarget(url)) return {};
     const number = this.#numbers.next();
-    const [oldest] = this.#open;
-    if (oldest !== undefined && this.#open.size >= this.#settings.maxQueued) this.#abandon(oldest);
-    this.#open.add(number);
-    this.#backlog.open(number);
+    if (this.#backlog.open(number)) this.#keepOpen(number);
+    else this.#drop("overflow", number);
     this.#sender.open();
+    this.#sender.look();
     return this.#headers(number);
   }
 
@@ -198,7 +197,7 @@ export class Reporter {
     else {
       if (this.#losses.waiting === 0) this.#toldReasons.clear();
       this.#losses.add(reason, number);
-      this.#backlog.lost();
+      this.#backlog.lost(number);
     }
     if (this.#toldReasons.has(reason)) return;
     this.#toldReasons.add(reason);
@@ -206,6 +205,12 @@ export class Reporter {
     const notice: Notice = { kind: "dropped", message, sequenceNumber: number };
     // Whoever reports doesn't wait for whoever is told.
     queueMicrotask(() => this.#settings.notify(notice));
+  }
+
+  #keepOpen(number: bigint): void {
+    const [oldest] = this.#open;
+    if (oldest !== undefined && this.#open.size >= this.#settings.maxQueued) this.#abandon(oldest);
+    this.#open.add(number);
   }
 
   #abandon(number: bigint): void {

@@ -89,15 +89,16 @@ export class StoredBacklog implements Backlog {
     return true;
   }
 
-  open(sequenceNumber: bigint): void {
-    if (this.#unwritten.length >= this.parts.maxQueued) return;
+  open(sequenceNumber: bigint): boolean {
+    if (this.#unwritten.length >= this.parts.maxQueued) return false;
     this.#unwritten.push({ place: this.next++, sequenceNumber, entry: null });
     this.#openLines.set(sequenceNumber, null);
     this.#schedule();
+    return true;
   }
 
-  lost(abandoned?: bigint): void {
-    if (abandoned !== undefined && this.#openLines.has(abandoned)) this.#abandoned.push(abandoned);
+  lost(sequenceNumber: bigint): void {
+    if (this.#openLines.has(sequenceNumber)) this.#abandoned.push(sequenceNumber);
     this.#schedule();
   }
 

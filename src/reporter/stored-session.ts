@@ -76,7 +76,8 @@ async function continueSession(
   }
   // What the earlier run lost is on the disk before anything says that its numbers are told of.
   const saving = losses.save();
-  const lines = await spool.append(saving.map(lossRecord));
+  // The earlier run's end may have written more than there is room for.
+  const lines = await spool.append(saving.map(lossRecord), false);
   losses.saved(saving, lines);
   spool.done(orphans);
   file.write(state);

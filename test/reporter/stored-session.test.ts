@@ -222,21 +222,21 @@ describe("a spool", () => {
     expect(await second.close()).toMatchObject({ isClosed: true });
   });
 
-  it("tells once of a number that is given up before it is written", async () => {
+  it("tells once of a number that is lost before it is written", async () => {
     const correlation = { targets: [{ host: "*" }] };
-    const options = { ...quiet, url: api.url, spool: { folder }, correlation, maxQueued: 2, maxDelay: 0 };
+    const options = { ...quiet, url: api.url, spool: { folder }, correlation, maxDelay: 0 };
     const first = await createReporter(options);
-    for (let time = 0; time < 4; time++) first.correlationHeaders("https://example.com/");
-    await until(() => api.sessions.size > 0 && api.session().dropped.size === 2, { what: "two are given up" });
+    const sequenceNumber = first.correlationHeaders("https://example.com/")["X-Audit-Sequence-Number"];
+    first.report({ ...entry, sequenceNumber, claimedAt: NaN });
+    await until(() => api.sessions.size > 0 && api.session().dropped.size === 1, { what: "it is told" });
+    expect(sequenceNumber).toBe("0");
     api.answer = () => "stall";
     await first.close({ deadline: 0 });
     api.answer = () => null;
     const before = api.calls.length;
     const second = await createReporter(options);
     expect(await second.close()).toMatchObject({ lost: 0, isClosed: true });
-    expect(api.calls.slice(before).flatMap(({ dropped }) => dropped ?? [])).toEqual([
-      { reason: "never_reported", sequenceNumbers: [["2", "3"]] },
-    ]);
+    expect(api.calls.slice(before).flatMap(({ dropped }) => dropped ?? [])).toEqual([]);
   });
 });
 
@@ -259,6 +259,39 @@ describe("a spool that can't be written to", () => {
 });
 
 describe("a spool that is full", () => {
+  const large = { ...entry, fields: { url: `https://example.com/${"x".repeat(10_000)}` } };
+  const small = { source, handleExit: false, onNotice: () => undefined };
+
+  it("is taken up by the next run, though the end of the one before wrote more than it holds, and lost some", async () => {
+    const options = { ...small, url: api.url, spool: { folder, maxBytes: 256 * 1024 } };
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    const first = await createReporter(options);
+    for (let place = 0; place < 60; place++) first.report(large);
+    expect(await first.close({ deadline: 0 })).toMatchObject({ kept: 60, isClosed: false });
+    // As if it had been killed while four more were on their way to the disk.
+    const file = await SessionFile.open(folder);
+    if (!file.found) throw new Error("It has left no session.");
+    file.write({ ...file.found, taken: 64n });
+    await file.close();
+    api.answer = () => null;
+    const second = await createReporter(options);
+    expect(second.report(entry)).toBe(64n);
+    expect(await second.close()).toMatchObject({ sent: 61, lost: 4, isClosed: true });
+    expect([...api.session().dropped]).toEqual(["60", "61", "62", "63"].map((number) => [number, "crash"]));
+  });
+
+  it("has the numbers of headers accounted for, also those that a killed process found no room for", async () => {
+    const options = { ...small, url: api.url, maxQueued: 5, correlation: { targets: [{ host: "*" }] } };
+    const first = await createReporter({ ...options, spool: { folder } });
+    for (let place = 0; place < 5; place++) first.report(entry);
+    const headers = [0, 1, 2].map(() => first.correlationHeaders("https://example.com/")["X-Audit-Sequence-Number"]);
+    expect(headers).toEqual(["5", "6", "7"]);
+    expect(await first.flush()).toBe(true);
+    expect([...api.session().dropped]).toEqual(headers.map((number) => [number, "overflow"]));
+    first.report(entry);
+    expect(await first.close()).toMatchObject({ sent: 6, lost: 3, isClosed: true });
+  });
+
   it("leaves entries in memory, drops what comes beyond, and tells of it once there is room", async () => {
     const reporter = await createReporter({
       url: api.url,

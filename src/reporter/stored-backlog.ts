@@ -170,6 +170,8 @@ export class StoredBacklog implements Backlog {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#isCutOff = true;
+    // An earlier end has written more than there is room for: it doesn't grow by as much at each end.
+    if (!this.parts.spool.hasRoom(0, 0)) this.#giveUp();
     const losses = [...this.parts.losses.save(), ...late].map(lossRecord);
     this.parts.spool.appendNow([...losses, ...this.#unwritten.first(this.coming).map(recordOf)]);
     this.#isCutOff = false;
@@ -180,6 +182,13 @@ export class StoredBacklog implements Backlog {
     const left = this.#unwritten.first(this.coming);
     this.#unwritten.removeFirst(left.length);
     return left.filter(({ entry }) => entry !== null).length;
+  }
+
+  #giveUp(): void {
+    for (const { sequenceNumber, entry } of this.#unwritten.first(this.coming)) {
+      if (entry !== null) this.parts.losses.add("overflow", sequenceNumber);
+    }
+    this.#unwritten.removeFirst(this.coming);
   }
 
   #schedule(): void {

@@ -280,6 +280,23 @@ describe("a spool that is full", () => {
     expect([...api.session().dropped]).toEqual(["60", "61", "62", "63"].map((number) => [number, "crash"]));
   });
 
+  it("grows beyond its bound at one end, and not at each", async () => {
+    const options = { ...small, url: api.url, spool: { folder, maxBytes: 256 * 1024 } };
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    const kept: number[] = [];
+    for (let run = 0; run < 3; run++) {
+      const reporter = await createReporter(options);
+      for (let place = 0; place < 40; place++) reporter.report(large);
+      kept.push((await reporter.close({ deadline: 0 })).kept);
+    }
+    expect(kept).toEqual([40, 40, 40]);
+    api.answer = () => null;
+    const last = await createReporter(options);
+    expect(await last.close()).toMatchObject({ isClosed: true });
+    const { entries, dropped } = api.session();
+    expect([entries.size, dropped.size, new Set(dropped.values())]).toEqual([40, 80, new Set(["overflow"])]);
+  });
+
   it("has the numbers of headers accounted for, also those that a killed process found no room for", async () => {
     const options = { ...small, url: api.url, maxQueued: 5, correlation: { targets: [{ host: "*" }] } };
     const first = await createReporter({ ...options, spool: { folder } });

@@ -4,6 +4,7 @@ import { programFacts } from "../program-facts.js";
 import { createRelayLog, type RelayLog } from "../relay/log.js";
 import { startRelay, type Relay } from "../relay/relay.js";
 import { TokenFileError } from "../relay/token-file.js";
+import { goesInTheClear } from "../reporter/in-the-clear.js";
 import { listenToStopSignals } from "../stop-signals.js";
 import { UnixSocketError } from "../unix-socket.js";
 
@@ -61,8 +62,7 @@ async function run(options: Options, log: RelayLog): Promise<void> {
     process.exitCode = usageExitCode;
     return;
   }
-  if (to.protocol === "http:" && !isLoopback(to))
-    log.warn({ host: to.host }, "the token goes over the network in the clear");
+  if (goesInTheClear(to)) log.warn({ host: to.host }, "token and entries go over the network in the clear");
   try {
     const relay = await startRelay(
       {
@@ -147,5 +147,3 @@ function parsePort(text: string): number {
   if (port <= 65_535) return port;
   throw new InvalidArgumentError("It takes a port, 0 to 65535.");
 }
-
-const isLoopback = ({ hostname: host }: URL): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(host);

@@ -1,3 +1,4 @@
+import { goesInTheClear } from "./in-the-clear.js";
 import { settingsOf, type ReporterOptions } from "./options.js";
 import { Reporter } from "./reporter.js";
 import { openStoredSession } from "./stored-session.js";
@@ -35,6 +36,11 @@ export type { TargetRule } from "./targets.js";
  */
 export async function createReporter(options: ReporterOptions): Promise<Reporter> {
   const settings = settingsOf(options, tokenOf(options));
+  if ("url" in settings.target && goesInTheClear(settings.target.url))
+    settings.notify({
+      kind: "in_the_clear",
+      message: "Token and entries go over the network in the clear: use https.",
+    });
   const stored = settings.spool ? await openStoredSession(settings, settings.spool.folder) : null;
   return new Reporter(settings, stored?.sessionId ?? uuidV7(), stored);
 }

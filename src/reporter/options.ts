@@ -23,7 +23,9 @@ export interface Notice {
     /** Entries are being dropped; told once for each reason, until none waits any more. */
     | "dropped"
     /** What has to do with the spool's folder. */
-    | "spool";
+    | "spool"
+    /** The URL is of another machine's http: who listens on the way reads token and entries. Told once. */
+    | "in_the_clear";
   readonly message: string;
   readonly cause?: unknown;
   readonly sequenceNumber?: bigint;

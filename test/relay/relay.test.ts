@@ -314,6 +314,16 @@ describe("the relay", () => {
     );
   });
 
+  it("says in its log that token and entries go over the network in the clear", async ({ receiver, start }) => {
+    const { port } = new URL(receiver.url);
+    const near = await start();
+    await near.end("SIGTERM");
+    // Not a form of this machine's own address that it knows.
+    const far = await start([], `http://[::ffff:127.0.0.1]:${port}/graphql`);
+    const warning = "token and entries go over the network in the clear";
+    expect([near, far].map((relay) => relay.stderr().includes(warning))).toEqual([false, true]);
+  });
+
   it("serves on while its log can't be written, such as on a full disk", async ({ place, receiver, start }) => {
     const full = openSync("/dev/full", "w");
     const relay = await start([], receiver.url, {}, full);

@@ -243,7 +243,7 @@ describe("a call that comes to nothing", () => {
     ["an answer that never comes", "stall", 5],
     ["a cut behind the commit", "cut", 3],
   ] as const)("is made again after %s, and nothing is lost or twice", async (_, answer, calls) => {
-    const reporter = await make({ callTimeout: 100 });
+    const reporter = await make({ callTimeout: answer === "stall" ? 300 : 10_000 });
     api.answer = (_call, count) => (count <= 2 ? answer : null);
     report(reporter, 10);
     await until(() => reporter.stats().sent === 10, { what: "the entries are taken" });
@@ -634,6 +634,19 @@ describe("who is told", () => {
 });
 
 describe("the options", () => {
+  it.each([
+    ["http://api.example:4000/graphql", ["in_the_clear"]],
+    ["http://[2001:db8::1]/graphql", ["in_the_clear"]],
+    ["http://localhost.example/graphql", ["in_the_clear"]],
+    ["https://api.example/graphql", []],
+    ["http://localhost:4000/graphql", []],
+    ["http://127.0.0.2/graphql", []],
+    ["http://[::1]:4000/graphql", []],
+  ])("tell of a token that %s would show to who listens", async (url, told) => {
+    await make({ url });
+    expect(notices.map(({ kind }) => kind)).toEqual(told);
+  });
+
   it("are refused with all their problems at once", async () => {
     const options = {
       url: "ftp://example.com",

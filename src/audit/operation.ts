@@ -89,7 +89,9 @@ export class Operation {
       scope.staged = compared.staged;
       lost.transaction = scope.transaction;
       lost.prepared = compared;
-      return { ...compared, ...(await commit(runner, scope)), afterCommit: this.#afterCommit };
+      const { response, staged } = compared;
+      const { entryIds, complaint } = await commit(runner, scope);
+      return { response, staged, entryIds, complaint, afterCommit: this.#afterCommit };
     } catch (error) {
       await rollBack(runner, scope, error);
       throw error;
@@ -102,8 +104,9 @@ export class Operation {
   /** Keeps what was found for a failure's entry, also where something is missing. */
   async #lockPrior(scope: AuditScope, lock: RowLock): Promise<ReadonlyMap<string, Snapshot | null>> {
     const { field, context, progress } = this;
-    const ground = { registry: this.ground.registry, field, caller: context.caller, tenantId: this.#tenantId };
-    const prior = await lockPrior({ ...ground, runner: scope.runner, lock }, progress.ids);
+    const { registry } = this.ground;
+    const { runner, tenantId } = scope;
+    const prior = await lockPrior({ registry, field, caller: context.caller, tenantId, runner, lock }, progress.ids);
     if (prior.size === 0) return prior;
     progress.prior = prior;
     const mayBeGone = field.actions.includes("CREATE") || field.unchanged === "skipped";
@@ -136,7 +139,7 @@ async function whileConnected(runner: QueryRunner, work: () => unknown): Promise
   const lost = new Promise<never>((_, reject) => {
     lose = reject;
   });
-  client.once("error", lose);
+  client.on("error", lose);
   try {
     return await Promise.race([work(), lost]);
   } finally {

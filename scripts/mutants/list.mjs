@@ -43,8 +43,9 @@ export const mutants = [
   {
     name: "a secret's value is kept in the log",
     file: "src/audit/changes.ts",
-    find: "return [{ field, op, old: null, new: null, secret: true }];",
-    replace: "return [{ field, op, old: JSON.stringify(oldValue), new: JSON.stringify(newValue), secret: false }];",
+    find: "changes.push({ field, op, old: null, new: null, secret: true });",
+    replace:
+      "changes.push({ field, op, old: JSON.stringify(oldValue), new: JSON.stringify(newValue), secret: false });",
     tests: ["test/audit/every-mutation.test.ts"],
   },
   {

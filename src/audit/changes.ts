@@ -8,13 +8,15 @@ import type { Snapshot } from "./snapshot.js";
  */
 export function changesBetween(resource: AuditedResource, before: Snapshot | null, after: Snapshot | null): Change[] {
   const op: ChangeOp = before === null ? "ADD" : after === null ? "REMOVE" : "REPLACE";
-  return Object.entries(resource.fields).flatMap(([field, policy]): Change[] => {
+  const changes: Change[] = [];
+  for (const { field, isSecret } of resource.recorded) {
     const oldValue = before?.values.get(field) ?? null;
     const newValue = after?.values.get(field) ?? null;
-    if (policy.kind === "ignore" || oldValue === newValue) return [];
-    if (policy.kind === "secret") return [{ field, op, old: null, new: null, secret: true }];
-    return [{ field, op, old: oldValue, new: newValue, secret: false }];
-  });
+    if (oldValue === newValue) continue;
+    if (isSecret) changes.push({ field, op, old: null, new: null, secret: true });
+    else changes.push({ field, op, old: oldValue, new: newValue, secret: false });
+  }
+  return changes;
 }
 
 /** What an entry that the log makes of itself tells, such as a start's of its settings: each value as one that was added. */

@@ -60,6 +60,8 @@ export interface AuditedResource<Entity extends object = object> {
   readonly idField: string;
   readonly tenantField: string;
   readonly fields: Readonly<Record<string, FieldPolicy>>;
+  /** Those of them that aren't ignored, in their order. */
+  readonly recorded: readonly { readonly field: string; readonly isSecret: boolean }[];
   /** An SQL scalar over the table's row, called `row`, that gives the label, where the row itself doesn't hold it. */
   readonly labelQuery: string | null;
   label(entity: Entity): string | null;
@@ -114,9 +116,15 @@ export function defineAuditedResource<Entity extends object>(
     idField: declaration.id,
     tenantField: declaration.tenant,
     fields: declaration.fields,
+    recorded: recordedOf(declaration.fields),
     labelQuery: typeof label === "function" ? null : label.query,
     label: typeof label === "function" ? label : () => null,
     link: declaration.link ?? (() => null),
     visible: declaration.visible ?? (() => "all"),
   };
 }
+
+const recordedOf = (fields: Readonly<Record<string, FieldPolicy>>) =>
+  Object.entries(fields).flatMap(([field, { kind }]) =>
+    kind === "ignore" ? [] : [{ field, isSecret: kind === "secret" }],
+  );

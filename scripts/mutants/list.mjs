@@ -302,8 +302,8 @@ export const mutants = [
   {
     name: "the relay takes a session's foreign call for a wrong one",
     file: "src/relay/delivery.ts",
-    find: 'if (isRefused && session.code === "FORBIDDEN") return session;',
-    replace: 'if (isRefused && session.code === "NOT_FOUND") return session;',
+    find: 'if (session !== "slow" && session.kind === "refused") return session;',
+    replace: 'if (session !== "slow" && session.kind === "refused" && session.code === "NOT_FOUND") return session;',
     tests: ["test/relay/relay.test.ts"],
   },
   {

@@ -68,8 +68,9 @@ export class Sender {
     return backlog.ready === 0 && backlog.coming === 0 && losses.waiting === 0;
   }
 
-  /** To be called when something has come to wait. */
+  /** To be called when something has come to wait, or needn't any more. */
   look(): void {
+    if (this.#waiting.length > 0) this.#endDrains(({ isOver }) => isOver());
     if (this.#isDue) return;
     const { backlog, losses, settings } = this.parts;
     const waiting = backlog.ready + losses.ready;
@@ -154,7 +155,6 @@ export class Sender {
       else await this.#wait();
       this.#owed -= this.sent + this.setAside - settled;
       this.#isDue ||= this.#owed > 0 && this.parts.backlog.ready > 0;
-      this.#endDrains(({ isOver }) => isOver());
       this.look();
     }
   }

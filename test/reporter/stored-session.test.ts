@@ -170,6 +170,18 @@ describe("a spool", () => {
     ]);
   });
 
+  it("holds up a flush no longer than it takes to write the numbers of headers", async () => {
+    const correlation = { targets: [{ host: "*" }] };
+    const reporter = await createReporter({ ...quiet, url: api.url, spool: { folder }, correlation });
+    reporter.report(entry);
+    await reporter.flush();
+    reporter.correlationHeaders("https://example.com/");
+    const begun = performance.now();
+    expect(await reporter.flush({ deadline: 5_000 })).toBe(true);
+    expect(performance.now() - begun).toBeLessThan(2_500);
+    expect(await reporter.close()).toMatchObject({ sent: 1, lost: 1, isClosed: true });
+  });
+
   it("tells of a line that was altered while it waited, although nothing else comes", async () => {
     api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
     const reporter = await createReporter({ ...quiet, url: api.url, spool: { folder } });

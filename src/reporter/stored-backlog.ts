@@ -133,11 +133,13 @@ export class StoredBacklog implements Backlog {
     this.#stored.removeFirst(this.#given.length, isLeft);
     this.#given = this.#given.filter(isLeft);
     this.parts.spool.done(gone.map(({ line }) => line));
+    // There may be room now.
+    this.#pause.end();
   }
 
   /** The loss is on the disk before the entry is gone. */
   async setAside(entry: ReadyEntry, why: string): Promise<void> {
-    await this.#saveLosses();
+    await this.#saveLosses(false);
     const line = this.#given.find(({ sequenceNumber }) => sequenceNumber === entry.sequenceNumber)?.line;
     if (line !== undefined) await this.parts.spool.setAside(line, why).catch(this.parts.onTrouble);
     this.settle([entry]);
@@ -199,13 +201,14 @@ export class StoredBacklog implements Backlog {
 
   async #write(): Promise<void> {
     const { onReady, onTrouble } = this.parts;
-    for (let failures = 0; !this.#isWritten() && !this.#isEnded;) {
+    for (let isTold = false; !this.#isWritten() && !this.#isEnded;) {
       try {
         await this.#writeSome();
-        failures = 0;
         onReady();
       } catch (error) {
-        if (failures++ === 0) onTrouble(error);
+        // Once, though of what waits some may find room now and then.
+        if (!isTold) onTrouble(error);
+        isTold = true;
         await this.#pause.wait(RETRY_WAIT * (0.5 + Math.random()), false);
       }
     }
@@ -219,13 +222,13 @@ export class StoredBacklog implements Backlog {
 
   async #writeSome(): Promise<void> {
     // In this order: whoever is lost below the batch's highest number is so by now.
-    const batch = this.#unwritten.first(RECORDS_AT_ONCE);
-    await this.#saveLosses();
-    const texts = batch.map(recordOf);
-    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), KEPT_FREE_BYTES);
+    const next = this.#unwritten.first(RECORDS_AT_ONCE);
+    await this.#saveLosses(this.#isSending);
     const { spool, losses, numbers } = this.parts;
-    if (!spool.hasRoom(bytes, texts.length)) throw new LineSpoolFullError("The spool is full.");
-    const lines = await spool.append(texts);
+    const texts = this.#fitting(next);
+    if (texts.length === 0 && next.length > 0) throw new LineSpoolFullError("The spool is full.");
+    const batch = next.slice(0, texts.length);
+    const lines = await spool.append(texts, false);
     this.#unwritten.removeFirst(batch.length);
     batch.forEach(({ place, sequenceNumber, entry }, at) => {
       const line = lines[at];
@@ -241,7 +244,27 @@ export class StoredBacklog implements Backlog {
     numbers.wrote(this.coming === 0 && losses.isSaved ? numbers.taken : highest + 1n);
   }
 
-  async #saveLosses(): Promise<void> {
+  /** Whether something on the disk is to be sent, which will make room: where nothing is, waiting for it comes to no end. */
+  get #isSending(): boolean {
+    return this.#stored.length > 0;
+  }
+
+  /** As lines, as many of the first as there is room for; one at least where room won't come. */
+  #fitting(records: readonly Unwritten[]): string[] {
+    const texts: string[] = [];
+    let bytes = KEPT_FREE_BYTES;
+    for (const record of records) {
+      const text = recordOf(record);
+      bytes += Buffer.byteLength(text);
+      const isNeeded = texts.length === 0 && !this.#isSending;
+      if (!isNeeded && !this.parts.spool.hasRoom(bytes, texts.length + 1)) break;
+      texts.push(text);
+    }
+    return texts;
+  }
+
+  /** @param isBounded false where room comes by it, or by nothing else */
+  async #saveLosses(isBounded: boolean): Promise<void> {
     const { losses, spool, numbers } = this.parts;
     // Nothing is told of a number that could be taken again.
     await numbers.secure();
@@ -249,7 +272,7 @@ export class StoredBacklog implements Backlog {
     const saving = losses.save();
     let lines: readonly number[] = [];
     try {
-      if (saving.length > 0) lines = await spool.append(saving.map(lossRecord));
+      if (saving.length > 0) lines = await spool.append(saving.map(lossRecord), isBounded);
     } catch (error) {
       this.#abandoned = [...abandoned, ...this.#abandoned];
       throw error;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LineSpool } from "../../src/disk/line-spool.js";
-import { createReporter, type Notice, type Reporter } from "../../src/reporter/index.js";
+import { createReporter, type Notice, type ReportEntry, type Reporter } from "../../src/reporter/index.js";
 import { readBootId, SessionFile, type SessionState } from "../../src/reporter/session-file.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
 import { startReportApi, type ReportApi } from "../support/report-api.js";
@@ -307,6 +307,54 @@ describe("a spool that is full", () => {
     expect(await last.close()).toMatchObject({ isClosed: true });
     const { entries, dropped } = api.session();
     expect([entries.size, dropped.size, new Set(dropped.values())]).toEqual([40, 80, new Set(["overflow"])]);
+  });
+
+  it("takes what is more than it holds bit by bit, and tells of it once", async () => {
+    const onNotice = (notice: Notice): void => void notices.push(notice);
+    const reporter = await createReporter({
+      ...small,
+      url: api.url,
+      spool: { folder, maxBytes: 256 * 1024 },
+      onNotice,
+    });
+    for (let place = 0; place < 60; place++) reporter.report(large);
+    expect(await reporter.close()).toMatchObject({ sent: 60, lost: 0, isClosed: true });
+    expect(notices.map(({ kind }) => kind)).toEqual(["spool"]);
+  });
+
+  it("takes an entry that is larger than it, one at a time", async () => {
+    const reporter = await createReporter({ ...small, url: api.url, spool: { folder, maxBytes: 256 * 1024 } });
+    // Each of these takes six octets.
+    const huge = { ...entry, fields: { url: "\u0001".repeat(60_000) } };
+    for (let place = 0; place < 3; place++) reporter.report(huge);
+    expect(await reporter.close()).toMatchObject({ sent: 3, lost: 0, isClosed: true });
+  });
+
+  it("has room for entries though lines of numbers have filled it", async () => {
+    const options = { ...small, url: api.url, maxQueued: 3_000, correlation: { targets: [{ host: "*" }] } };
+    const reporter = await createReporter({ ...options, spool: { folder, maxBytes: 256 * 1024 } });
+    const take = () => reporter.correlationHeaders("https://example.com/")["X-Audit-Sequence-Number"];
+    const numbers = Array.from({ length: 2_500 }, take).slice(0, 20);
+    expect(await reporter.flush()).toBe(true);
+    reporter.report("nothing" as unknown as ReportEntry);
+    for (const sequenceNumber of numbers) reporter.report({ ...entry, sequenceNumber });
+    expect(await reporter.flush()).toBe(true);
+    expect(await reporter.close()).toMatchObject({ sent: 20, lost: 2_481, isClosed: true });
+  });
+
+  it("sets aside what is refused, though what waits beside it takes more than there is room for", async () => {
+    const options = { ...small, url: api.url, spool: { folder, maxBytes: 256 * 1024 } };
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    const first = await createReporter(options);
+    for (let place = 0; place < 60; place++) first.report(large);
+    expect(await first.close({ deadline: 0 })).toMatchObject({ kept: 60, isClosed: false });
+    api.answer = ({ entries }) => {
+      const at = entries.findIndex(({ sequenceNumber }) => sequenceNumber === "50");
+      return at < 0 ? null : { refused: { [at]: "BAD_USER_INPUT" } };
+    };
+    const second = await createReporter(options);
+    expect(await second.close()).toMatchObject({ sent: 59, setAside: 1, isClosed: true });
+    expect([...api.session().dropped]).toEqual([["50", "set_aside: BAD_USER_INPUT"]]);
   });
 
   it("has the numbers of headers accounted for, also those that a killed process found no room for", async () => {

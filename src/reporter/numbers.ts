@@ -38,8 +38,8 @@ export class StoredNumbers implements Numbers {
   #durable: bigint;
   #syncing: Promise<void> | null = null;
   #isEnded = false;
-  /** Whether the last write has failed, and is told of. */
-  #isTroubled = false;
+  /** What has failed last, and is told of; null where it has succeeded since. */
+  #trouble: "write" | "sync" | null = null;
 
   /**
    * @param state which the disk has
@@ -89,7 +89,7 @@ export class StoredNumbers implements Numbers {
     this.#write({ ...this.#state, taken, ...(isShort && { reserved: reservedBehind(taken) }) });
     if (taken + AHEAD / 2n <= this.#durable || this.#syncing) return;
     this.#sync().catch((error: unknown) => {
-      if (!this.#isEnded) this.#tell(error);
+      if (!this.#isEnded) this.#tell("sync", error);
     });
   }
 
@@ -98,16 +98,16 @@ export class StoredNumbers implements Numbers {
     this.#state = state;
     try {
       this.file.write(state);
-      this.#isTroubled = false;
+      if (this.#trouble === "write") this.#trouble = null;
     } catch (error) {
-      this.#tell(error);
+      this.#tell("write", error);
     }
   }
 
   /** Once, and not while somebody waits for a number. */
-  #tell(error: unknown): void {
-    if (this.#isTroubled) return;
-    this.#isTroubled = true;
+  #tell(trouble: "write" | "sync", error: unknown): void {
+    if (this.#trouble !== null) return;
+    this.#trouble = trouble;
     queueMicrotask(() => this.onTrouble(error));
   }
 
@@ -122,6 +122,7 @@ export class StoredNumbers implements Numbers {
       // It may have failed before.
       this.file.write(this.#state);
       await this.file.sync();
+      this.#trouble = null;
       this.#durable = reserved;
     }
   }

@@ -224,6 +224,19 @@ describe("a spool", () => {
     expect(notices.map(({ kind }) => kind)).toEqual(["spool"]);
   });
 
+  it("that the numbers can't be forced to the disk is told of once", async () => {
+    const reporter = await open();
+    const sync = vi.spyOn(SessionFile.prototype, "sync").mockRejectedValue(new Error("No disk."));
+    for (let place = 0; place < 5_000; place++) {
+      reporter.report(entry);
+      if (place % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => notices.length > 1, { what: "it is told of the numbers, and of the entries that wait for them" });
+    sync.mockRestore();
+    expect(await reporter.close()).toMatchObject({ sent: 5_000, isClosed: true });
+    expect(notices.map(({ kind }) => kind)).toEqual(["spool", "spool"]);
+  });
+
   it("gives back what it holds of a folder that is gone", async () => {
     const first = await createReporter({ ...quiet, url: api.url, spool: { folder } });
     first.report(entry);

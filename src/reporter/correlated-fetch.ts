@@ -1,4 +1,4 @@
-import type { ReportEntry } from "./report-entry.js";
+import { areFields, type ReportEntry } from "./report-entry.js";
 
 /** As `fetch` takes it, with what the request's entry says beside method and URL. */
 export interface ReportedRequest extends RequestInit {
@@ -44,12 +44,14 @@ export async function correlatedFetch(
 
 function prepared(request: Request, audit: ReportedRequest["audit"], report: ReportRequest): Request {
   const url = new URL(request.url);
+  const stated = audit?.fields ?? {};
   const given = report(url, {
     resourceType: "http_request",
     action: "REQUEST",
     outcome: "SUCCESS",
     ...audit,
-    fields: { ...audit?.fields, method: request.method, url: url.href },
+    // What are no fields is the reporter's to refuse.
+    fields: areFields(stated) ? { ...stated, method: request.method, url: url.href } : stated,
   });
   const headers = new Headers(request.headers);
   for (const name of ours) headers.delete(name);

@@ -89,9 +89,12 @@ interface CopiedFields {
   readonly size: number;
 }
 
+/** Of a text, a list or a buffer, each character, value or octet would be a name. */
+export const areFields = (value: unknown): boolean =>
+  typeof value === "object" && !Array.isArray(value) && !ArrayBuffer.isView(value);
+
 function copyFields(fields: Readonly<Record<string, FieldValue | undefined>>): CopiedFields | Unfit {
-  // Of a text or a buffer, each character or octet would be a name.
-  if (typeof fields !== "object" || Array.isArray(fields) || ArrayBuffer.isView(fields)) return "malformed";
+  if (!areFields(fields)) return "malformed";
   const copy: Record<string, FieldValue> = {};
   let size = 0;
   let count = 0;

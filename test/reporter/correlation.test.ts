@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createReporter, type Reporter, type TargetRule } from "../../src/reporter/index.js";
+import { createReporter, type ReportedRequest, type Reporter, type TargetRule } from "../../src/reporter/index.js";
 import { targetsOf } from "../../src/reporter/targets.js";
 import { missingOf, startReportApi, type ReportApi } from "../support/report-api.js";
 
@@ -276,6 +276,15 @@ describe("fetch", () => {
       { method: "GET", url: `${origin}/1`, rule: "r" },
       { method: "GET", url: `${origin}/2`, rule: "r" },
     ]);
+  });
+
+  it.each([["text"], [Buffer.from("octets")], [["a"]]])("makes the request though %o is no fields", async (fields) => {
+    const origin = await serve((_, response) => void response.end());
+    await make({ host: "127.0.0.1" });
+    const audit = { fields } as unknown as ReportedRequest["audit"];
+    expect((await reporter.fetch(`${origin}/1`, { audit })).status).toBe(200);
+    await reporter.close();
+    expect([...api.session().dropped]).toEqual([["0", "malformed"]]);
   });
 
   it("sends a form again as one that can be read", async () => {

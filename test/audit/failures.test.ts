@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { holdTransaction, useClient } from "../support/client.js";
 import { changesOf, readLog } from "../support/log.js";
 import { untilNothingWaits } from "../support/spool.js";
+import { until } from "../support/until.js";
 
 const client = useClient();
 const newDevice = (name = "before") =>
@@ -120,6 +121,24 @@ describe("a change that can't be committed", () => {
   });
 });
 
+/** As the log's owner; again where it and what the server writes meanwhile wait for each other. */
+async function asOwner(sql: string): Promise<void> {
+  const what = "the log's owner has done it";
+  await until(() => client.sql(`set role audit_guard; ${sql}`).then(() => true), { what, deadline: 20_000 });
+}
+
+/** Has the body carried out before each entry's INSERT, for as long as the work takes. */
+async function withEachEntry(body: string, when: string, work: () => Promise<void>): Promise<void> {
+  await client.sql("grant create on schema public to audit_guard");
+  await asOwner(`create function public.interfere() returns trigger language plpgsql as $$ ${body} $$;
+    create trigger a_interferer before insert on audit.entry for each row ${when} execute function public.interfere()`);
+  try {
+    await work();
+  } finally {
+    await asOwner("drop trigger a_interferer on audit.entry; drop function public.interfere()");
+  }
+}
+
 describe("a log that can't be written", () => {
   // What couldn't be written comes later, and what follows comes behind it.
   afterEach(() => untilNothingWaits(client.server));
@@ -149,28 +168,18 @@ describe("a log that can't be written", () => {
 
   it("can't swallow an entry without its change: what was meant to go with it is rolled back", async () => {
     const id = await newDevice();
-    await client.sql("grant create on schema public to audit_guard");
-    await client.sql(`set role audit_guard;
-      create function public.swallow() returns trigger language plpgsql as $$ begin return null; end $$;
-      create trigger a_swallow before insert on audit.entry for each row execute function public.swallow()`);
-    try {
+    const swallow = "begin return null; end";
+    await withEachEntry(swallow, "", async () => {
       const answer = await rename(id, "unlogged");
       expect(code(answer)).toBe("AUDIT_UNAVAILABLE");
       expect(await nameOf(id)).toBe("before");
-    } finally {
-      await client.sql("set role audit_guard; drop trigger a_swallow on audit.entry; drop function public.swallow()");
-    }
+    });
   });
 
   it("for want of room refuses the change, with its failure, though COMMIT was sent along", async () => {
     const id = await newDevice();
-    await client.sql("grant create on schema public to audit_guard");
-    await client.sql(`set role audit_guard;
-      create function public.fill() returns trigger language plpgsql as
-        $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$;
-      create trigger a_fill before insert on audit.entry for each row when (new.outcome = 'SUCCESS')
-        execute function public.fill()`);
-    try {
+    const refuse = "begin raise exception 'no room' using errcode = 'disk_full'; end";
+    await withEachEntry(refuse, "when (new.outcome = 'SUCCESS')", async () => {
       const answer = await rename(id, "unlogged");
       expect(code(answer)).toBe("AUDIT_UNAVAILABLE");
       const select = "select outcome, error_code from audit.entry where request_id = $1";
@@ -178,9 +187,7 @@ describe("a log that can't be written", () => {
         { outcome: "FAILURE", error_code: "AUDIT_UNAVAILABLE" },
       ]);
       expect(await nameOf(id)).toBe("before");
-    } finally {
-      await client.sql("set role audit_guard; drop trigger a_fill on audit.entry; drop function public.fill()");
-    }
+    });
   });
 
   it("is waited for a bounded time, and nothing is changed", async () => {

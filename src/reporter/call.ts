@@ -9,7 +9,8 @@ import { TokenError } from "./token.js";
 /** What one call says, beside whose session it is. */
 export interface CallContent {
   readonly entries?: readonly ReadyEntry[];
-  readonly losses?: readonly Loss[];
+  /** Read together with `taken`: more may come while the token is waited for. */
+  readonly losses?: () => readonly Loss[];
   /** Whether the session ends with it. */
   readonly close?: boolean;
 }
@@ -62,13 +63,14 @@ async function inTime<Given>(work: Promise<Given>, milliseconds: number, signal:
 }
 
 /** The entries are JSON already. */
-function bodyOf(session: CallSession, { entries = [], losses = [], close }: CallContent): string {
+function bodyOf(session: CallSession, { entries = [], losses = () => [], close }: CallContent): string {
+  const dropped = losses();
   const input = JSON.stringify({
     sessionId: session.sessionId,
     source: session.source,
     taken: String(session.taken()),
     ...(close === true && { close }),
-    ...(losses.length > 0 && { dropped: droppedByReason(losses) }),
+    ...(dropped.length > 0 && { dropped: droppedByReason(dropped) }),
   });
   const texts = entries.map(({ text }) => text).join(",");
   return `{"query":${JSON.stringify(QUERY)},"variables":{"input":${input.slice(0, -1)},"entries":[${texts}]}}}`;

@@ -248,8 +248,9 @@ export class Reporter {
   /** Tells the API that the session has ended, and what came too late; again and again until the time is over. */
   async #endSession(end: number): Promise<boolean> {
     const pause = new Pause();
+    const content: CallContent = { losses: () => this.#late(), close: true };
     while (performance.now() < end) {
-      const outcome = await within(end - performance.now(), this.#call({ losses: this.#late(), close: true }));
+      const outcome = await within(end - performance.now(), this.#call(content));
       if (outcome?.kind === "taken") return true;
       if (outcome?.kind === "refused") return false;
       await pause.wait(Math.min(Math.random() * CLOSE_RETRY, Math.max(0, end - performance.now())), true);

@@ -202,7 +202,7 @@ export class Sender {
     const { losses } = this.parts;
     const taken = losses.take(RANGES_A_CALL);
     if (taken.length === 0) return true;
-    const outcome = await this.#call({ losses: taken });
+    const outcome = await this.#call({ losses: () => taken });
     if (outcome.kind === "taken") {
       this.#forgetLosses(taken);
       return true;

@@ -574,6 +574,22 @@ describe("the end of a reporter", () => {
     expect(kinds()).toEqual(["dropped"]);
   });
 
+  it("tells of what comes while its call waits for the token", async () => {
+    let isClosing = false;
+    const reporter = await make({
+      token: () => {
+        if (isClosing) reporter.report(entry());
+        return Promise.resolve("t-1");
+      },
+    });
+    report(reporter, 1);
+    await reporter.flush();
+    isClosing = true;
+    expect(await reporter.close()).toMatchObject({ sent: 1, lost: 1, isClosed: true });
+    expect(api.session().taken).toBe(2n);
+    expect([...api.session().dropped]).toEqual([["1", "closed"]]);
+  });
+
   it("is tried again within a second, however long the API wasn't there before", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.9);
     const reporter = await make();

@@ -14,6 +14,8 @@ export interface Backlog {
   readonly ready: number;
   /** How many will be ready by themselves. */
   readonly coming: number;
+  /** Whether something found no room: what is sent makes it. */
+  readonly isFull: boolean;
   /** How many have come to wait so far: the place of the next one. */
   readonly next: number;
   /** The place of the first that waits; `next` where none does. */
@@ -44,6 +46,7 @@ interface Waiting {
 /** Entries that wait in memory, and are gone with the process. */
 export class MemoryBacklog implements Backlog {
   readonly coming = 0;
+  isFull = false;
   next = 0;
   readonly #waiting = new Fifo<Waiting>();
   #characters = 0;
@@ -63,7 +66,8 @@ export class MemoryBacklog implements Backlog {
   }
 
   push(sequenceNumber: bigint, entry: CopiedEntry): boolean {
-    if (this.#waiting.length >= this.maxQueued || this.#characters + entry.size > this.maxCharacters) return false;
+    this.isFull = this.#waiting.length >= this.maxQueued || this.#characters + entry.size > this.maxCharacters;
+    if (this.isFull) return false;
     this.#waiting.push({ sequenceNumber, entry, place: this.next++, text: null });
     this.#characters += entry.size;
     return true;
@@ -98,6 +102,7 @@ export class MemoryBacklog implements Backlog {
     }
     this.#waiting.removeFirst(this.#given, ({ sequenceNumber }) => !settled.has(sequenceNumber));
     this.#given -= settled.size;
+    if (settled.size > 0) this.isFull = false;
   }
 
   setAside(entry: ReadyEntry): Promise<void> {

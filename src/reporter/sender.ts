@@ -25,9 +25,9 @@ const LONGEST_WAIT = 30_000;
 const LONGEST_HURRIED_WAIT = 1_000;
 
 /**
- * Sends what waits, one call at a time: as soon as a batch waits, or the first entry has waited long enough. What comes to
- * nothing is sent again, after waits that grow to half a minute, for as long as there is room to wait in. Where nothing is to
- * be sent, a call without entries opens the session, and says from time to time that it lives.
+ * Sends what waits, one call at a time: as soon as a batch waits, something finds no room, or the first entry has waited long
+ * enough. What comes to nothing is sent again, after waits that grow to half a minute, for as long as there is room to wait
+ * in. Where nothing is to be sent, a call without entries opens the session, and says from time to time that it lives.
  */
 export class Sender {
   /** Entries that the API has said to stand in the log, or a relay on its disk. */
@@ -74,7 +74,8 @@ export class Sender {
     if (this.#isDue) return;
     const { backlog, losses, settings } = this.parts;
     const waiting = backlog.ready + losses.ready;
-    if (backlog.ready >= settings.batchSize || (this.#drains > 0 && waiting > 0)) this.#due();
+    const isHurried = this.#drains > 0 || backlog.isFull;
+    if (backlog.ready >= settings.batchSize || (isHurried && waiting > 0)) this.#due();
     else if (waiting > 0) this.#timer ??= setTimeout(() => this.#due(), settings.maxDelay).unref();
   }
 

@@ -45,6 +45,7 @@ const KEPT_FREE_BYTES = 64 * 1024;
  * before what comes behind them, so that behind a crash all numbers are known but those at the end.
  */
 export class StoredBacklog implements Backlog {
+  isFull = false;
   next = 0;
   readonly #unwritten = new Fifo<Unwritten>();
   readonly #stored = new Fifo<Stored>();
@@ -205,7 +206,11 @@ export class StoredBacklog implements Backlog {
       try {
         await this.#writeSome();
         onReady();
+        // Behind that: what has waited for room waits no longer.
+        this.isFull = false;
       } catch (error) {
+        this.isFull = true;
+        onReady();
         // Once, though of what waits some may find room now and then.
         if (!isTold) onTrouble(error);
         isTold = true;

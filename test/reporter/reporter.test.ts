@@ -444,6 +444,13 @@ describe("what there is no room for", () => {
     });
   });
 
+  it("is told of at once, and what there is room for sent, though that makes no batch", async () => {
+    const reporter = await make({ maxQueued: 5, maxDelay: 60_000 });
+    report(reporter, 8);
+    await until(() => api.session().entries.size === 5 && api.session().dropped.size === 3, { what: "all is known" });
+    expect(missingOf(api.session())).toEqual([]);
+  });
+
   it("is counted with its reason where it is no entry, and never thrown", async () => {
     const reporter = await make();
     const hostile = new Proxy(entry(), {

@@ -335,6 +335,15 @@ describe("a spool that is full", () => {
     expect(notices.map(({ kind }) => kind)).toEqual(["spool"]);
   });
 
+  it("has sent at once what it holds, though that makes no batch", async () => {
+    const spool = { folder, maxBytes: 256 * 1024 };
+    const reporter = await createReporter({ ...small, url: api.url, spool, maxDelay: 60_000 });
+    const huge = { ...entry, fields: { url: "x".repeat(60_000) } };
+    for (let place = 0; place < 30; place++) reporter.report(huge);
+    await until(() => reporter.stats().sent === 30, { what: "all are sent" });
+    expect(await reporter.close()).toMatchObject({ sent: 30, lost: 0, isClosed: true });
+  });
+
   it("takes an entry that is larger than it, one at a time", async () => {
     const reporter = await createReporter({ ...small, url: api.url, spool: { folder, maxBytes: 256 * 1024 } });
     // Each of these takes six octets.

@@ -190,6 +190,26 @@ export class LineSpool {
     }
   }
 
+  /** Of these lines, those that alone keep a file, of whose room they take the lesser part: to write them again frees it. */
+  keeping(numbers: Iterable<number>): number[] {
+    const bySegment = new Map<Segment, SpooledPlace[]>();
+    for (const place of this.#placesOf(numbers)) {
+      const others = bySegment.get(place.segment);
+      if (others) others.push(place);
+      else bySegment.set(place.segment, [place]);
+    }
+    return [...bySegment].flatMap(([segment, places]) => {
+      const bytes = places.reduce((sum, { length }) => sum + length + 1, 0);
+      const isKept = segment.waiting === places.length && 2 * bytes <= segment.end;
+      return isKept && segment !== this.#segments.last ? places.map(({ number }) => number) : [];
+    });
+  }
+
+  /** Resolves once the room of what is done by now is free. */
+  async freed(): Promise<void> {
+    await this.#turns.take(() => Promise.resolve());
+  }
+
   /** Keeps a line for people to look at, and forgets it. @throws where it can't be kept: then the line stays */
   async setAside(number: number, why: string): Promise<void> {
     const [line] = await this.read([number]);

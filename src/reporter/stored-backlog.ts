@@ -204,7 +204,7 @@ export class StoredBacklog implements Backlog {
     const { onReady, onTrouble } = this.parts;
     for (let isTold = false; !this.#isWritten() && !this.#isEnded;) {
       try {
-        await this.#writeSome();
+        await this.#writeSomeWithRoom();
         onReady();
         // Behind that: what has waited for room waits no longer.
         this.isFull = false;
@@ -223,6 +223,14 @@ export class StoredBacklog implements Backlog {
 
   #isWritten(): boolean {
     return this.coming === 0 && !this.parts.losses.hasUnsaved;
+  }
+
+  async #writeSomeWithRoom(): Promise<void> {
+    try {
+      await this.#writeSome();
+    } catch (error) {
+      if (!(error instanceof LineSpoolFullError) || !(await this.#moveOpen())) throw error;
+    }
   }
 
   async #writeSome(): Promise<void> {
@@ -285,6 +293,29 @@ export class StoredBacklog implements Backlog {
       losses.saved(saving, lines);
     }
     for (const sequenceNumber of abandoned) this.#forgetOpen(sequenceNumber);
+  }
+
+  /**
+   * Writes lines of open numbers again that keep the room of others, which are done: their entries may never come. After a
+   * crash in between one stands there twice.
+   *
+   * @returns false where there are none
+   */
+  async #moveOpen(): Promise<boolean> {
+    const { spool } = this.parts;
+    const numberOf = new Map<number, bigint>();
+    for (const [sequenceNumber, line] of this.#openLines) if (line !== null) numberOf.set(line, sequenceNumber);
+    const moved = spool.keeping(numberOf.keys()).slice(0, RECORDS_AT_ONCE);
+    const numbers = moved.flatMap((line) => numberOf.get(line) ?? []);
+    // The room that they take beyond the bound is less than what they free.
+    const lines = await spool.append(numbers.map(openRecord), false);
+    for (const [at, line] of lines.entries()) {
+      const sequenceNumber = numbers[at];
+      if (sequenceNumber !== undefined) this.#keepOpen(sequenceNumber, line);
+    }
+    spool.done(moved);
+    await spool.freed();
+    return moved.length > 0;
   }
 
   /** Unless it was abandoned while the line was on its way. */

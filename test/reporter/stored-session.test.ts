@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -362,6 +362,56 @@ describe("a spool that is full", () => {
     for (const sequenceNumber of numbers) reporter.report({ ...entry, sequenceNumber });
     expect(await reporter.flush()).toBe(true);
     expect(await reporter.close()).toMatchObject({ sent: 20, lost: 2_481, isClosed: true });
+  });
+
+  describe("of which numbers of headers keep the room", () => {
+    const options = { ...small, maxDelay: 60_000, correlation: { targets: [{ host: "*" }] } };
+    const some = { ...entry, fields: { url: `https://example.com/${"x".repeat(200)}` } };
+    let headers: (string | undefined)[];
+    let reporter: Reporter;
+    beforeEach(async () => {
+      const onNotice = (notice: Notice): void => void notices.push(notice);
+      const spool = { folder, maxBytes: 256 * 1024 };
+      reporter = await createReporter({ ...options, url: api.url, spool, onNotice });
+      headers = [];
+      for (let time = 0; time < 16; time++) {
+        headers.push(reporter.correlationHeaders("https://example.com/")["X-Audit-Sequence-Number"]);
+        for (let place = 0; place < 60; place++) reporter.report(some);
+        await reporter.flush();
+      }
+    });
+    const reportMore = async (): Promise<void> => {
+      const { sent } = reporter.stats();
+      for (let place = 0; place < 50; place++) reporter.report(some);
+      await until(() => reporter.stats().sent === sent + 50, { what: "all are sent" });
+    };
+
+    it("has room for more than one entry at a time", async () => {
+      const before = api.calls.length;
+      await reportMore();
+      expect(api.calls.length - before).toBeLessThan(10);
+      expect(notices).toEqual([]);
+      reporter.report({ ...entry, sequenceNumber: headers[0] });
+      expect(await reporter.close()).toMatchObject({ lost: 15, isClosed: true });
+      expect([...api.session().dropped.keys()]).toEqual(headers.slice(1));
+    });
+
+    it("has each lost once where it was killed before the lines that it has written again were done", async () => {
+      const done = vi.spyOn(LineSpool.prototype, "done").mockReturnValue();
+      await reportMore();
+      const copy = `${folder}-after`;
+      cpSync(folder, copy, { recursive: true });
+      done.mockRestore();
+      rmSync(join(copy, "lock"));
+      const next = await createReporter({ ...options, url: api.url, spool: { folder: copy } });
+      const { taken } = reporter.stats();
+      const unused = Number(next.stats().taken - taken);
+      expect(await next.close()).toMatchObject({ lost: 16 + unused, isClosed: true });
+      expect(unused).toBeLessThan(16);
+      const lost = [...api.session().dropped].filter(([number]) => BigInt(number) < taken);
+      expect(lost).toEqual(headers.map((number) => [number, "crash"]));
+      await reporter.close();
+    });
   });
 
   it("sets aside what is refused, though what waits beside it takes more than there is room for", async () => {

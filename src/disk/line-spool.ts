@@ -186,7 +186,8 @@ export class LineSpool {
       for (const { number } of run.places) this.#places.delete(number);
       run.segment.waiting -= run.places.length;
       if (run.segment.waiting === 0) this.#free(run.segment);
-      else this.#blank(run);
+      // Also behind that: others may have come there meanwhile.
+      this.#blank(run);
     }
   }
 

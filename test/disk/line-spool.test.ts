@@ -88,6 +88,16 @@ describe("a spool of lines", () => {
     expect(told).toEqual([]);
   });
 
+  it("doesn't bring back what was done while others were on their way", async () => {
+    const spool = await openSpool();
+    await spool.append([line(1)]);
+    const underway = spool.append([line(2)]);
+    spool.done([1]);
+    await underway;
+    await spool.freed();
+    expect(await pending(await afterKill())).toEqual([line(2)]);
+  });
+
   it("frees the room of whole files", async () => {
     const spool = await openSpool(256 * 1024);
     for (let at = 1; at <= 40; at += 10) await spool.append(lines(at, at + 9, "x".repeat(1_500)));

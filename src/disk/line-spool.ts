@@ -141,6 +141,8 @@ export class LineSpool {
     const segment = this.#segments.last;
     const all = [...this.#queue.texts, ...texts];
     if (!segment || all.length === 0) return;
+    // A cut that waits for its turn leaves them there.
+    segment.waiting += all.length;
     segment.appendNow(Buffer.concat(all.map((text) => segment.seal(this.#next++, text))), this.#underWay);
   }
 

@@ -205,4 +205,13 @@ describe("a spool of lines", () => {
     expect([...found]).toEqual(lines(1, 4));
     await underway;
   });
+
+  it("doesn't cut what was written at once, though nothing waited before", async () => {
+    const spool = await openSpool();
+    await spool.append([line(1)]);
+    spool.done([1]);
+    spool.appendNow([line(2)]);
+    await spool.close();
+    expect(await pending(await openSpool())).toEqual([line(2)]);
+  });
 });

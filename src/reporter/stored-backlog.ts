@@ -54,6 +54,8 @@ export class StoredBacklog implements Backlog {
   #abandoned: bigint[] = [];
   #characters = 0;
   #given: readonly StoredEntry[] = [];
+  /** How many of the first the spool has been given, and may write. */
+  #underWay = 0;
   #isWriting = false;
   #isEnded = false;
   /** Whether `endNow` couldn't write what was left. */
@@ -188,10 +190,11 @@ export class StoredBacklog implements Backlog {
   }
 
   #giveUp(): void {
-    for (const { sequenceNumber, entry } of this.#unwritten.first(this.coming)) {
-      if (entry !== null) this.parts.losses.add("overflow", sequenceNumber);
+    const kept = new Set(this.#unwritten.first(this.#underWay));
+    for (const record of this.#unwritten.first(this.coming)) {
+      if (record.entry !== null && !kept.has(record)) this.parts.losses.add("overflow", record.sequenceNumber);
     }
-    this.#unwritten.removeFirst(this.coming);
+    this.#unwritten.removeFirst(this.coming, (record) => kept.has(record));
   }
 
   #schedule(): void {
@@ -241,7 +244,13 @@ export class StoredBacklog implements Backlog {
     const texts = this.#fitting(next);
     if (texts.length === 0 && next.length > 0) throw new LineSpoolFullError("The spool is full.");
     const batch = next.slice(0, texts.length);
-    const lines = await spool.append(texts, false);
+    this.#underWay = batch.length;
+    let lines: readonly number[];
+    try {
+      lines = await spool.append(texts, false);
+    } finally {
+      this.#underWay = 0;
+    }
     this.#unwritten.removeFirst(batch.length);
     batch.forEach(({ place, sequenceNumber, entry }, at) => {
       const line = lines[at];

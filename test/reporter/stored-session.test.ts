@@ -1,9 +1,10 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LineSpool } from "../../src/disk/line-spool.js";
+import { Segment } from "../../src/disk/segment.js";
 import { createReporter, type Notice, type ReportEntry, type Reporter } from "../../src/reporter/index.js";
 import { readBootId, SessionFile, type SessionState } from "../../src/reporter/session-file.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
@@ -350,6 +351,28 @@ describe("a spool that is full", () => {
     const huge = { ...entry, fields: { url: "\u0001".repeat(60_000) } };
     for (let place = 0; place < 3; place++) reporter.report(huge);
     expect(await reporter.close()).toMatchObject({ sent: 3, lost: 0, isClosed: true });
+  });
+
+  it("keeps, and doesn't list as lost, an entry larger than it that is being written at the end", async () => {
+    const options = { ...small, url: api.url, spool: { folder, maxBytes: 256 * 1024 } };
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const append = vi.spyOn(Segment.prototype, "append").mockImplementation(async () => {
+      await held;
+      throw new Error("No disk.");
+    });
+    const first = await createReporter(options);
+    const number = first.report({ ...entry, fields: { url: "\u0001".repeat(60_000) } });
+    await until(() => append.mock.calls.length > 0, { what: "it is being written" });
+    first.report(entry);
+    expect(await first.close({ deadline: 0 })).toMatchObject({ kept: 1, lost: 1, isClosed: false });
+    append.mockRestore();
+    release();
+    await until(() => !existsSync(join(folder, "lock")), { what: "the spool is given back" });
+    const second = await createReporter(options);
+    expect(await second.close()).toMatchObject({ sent: 1, isClosed: true });
+    expect([...api.session().entries.keys()]).toEqual([String(number)]);
+    expect([...api.session().dropped]).toEqual([["1", "overflow"]]);
   });
 
   it("has room for entries though lines of numbers have filled it", async () => {

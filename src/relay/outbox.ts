@@ -76,11 +76,17 @@ export class Outbox {
     return { entries: this.#entries, bytes: this.spool.state.bytes, since: first?.at ?? null };
   }
 
-  /** Keeps a batch, on the disk once this resolves. @throws LineSpoolFullError, or what the system says */
-  async append(batch: Batch): Promise<void> {
-    if (this.#index.size >= MOST_BATCHES) throw new LineSpoolFullError("The spool holds as many batches as it may.");
+  /**
+   * Keeps a batch, on the disk once this resolves.
+   *
+   * @param isBounded false for the one that ends a run: no other one brings what it says
+   * @throws LineSpoolFullError, or what the system says
+   */
+  async append(batch: Batch, isBounded = true): Promise<void> {
+    if (isBounded && this.#index.size >= MOST_BATCHES)
+      throw new LineSpoolFullError("The spool holds as many batches as it may.");
     const text = keptText(batch, Date.now());
-    const [line] = await this.spool.append([text]);
+    const [line] = await this.spool.append([text], isBounded);
     if (line !== undefined) this.#add(line, text);
     this.#changed();
   }

@@ -186,7 +186,9 @@ class RunningRelay implements Relay {
     const closing = this.#own.closing();
     const answer = await within(CLOSE_MILLISECONDS, this.#upstream.report(closing));
     if (answer?.kind === "judged") return;
-    await outbox.append(closing).catch((error: unknown) => this.log.error({ error }, "the end could not be kept"));
+    await outbox
+      .append(closing, false)
+      .catch((error: unknown) => this.log.error({ error }, "the end could not be kept"));
   }
 
   #health(): RelayHealth {

@@ -125,6 +125,29 @@ describe("the relay", () => {
     expect((await fetch(`${relay.monitor()}/healthz`)).status).toBe(200);
   });
 
+  it("leaves that it ended to the next run, also where its spool is full", async ({ place, receiver, start }) => {
+    receiver.mode = () => refusal("UNAVAILABLE");
+    const full = await start(["--spool-max-bytes", String(4 * 1024 * 1024)]);
+    const own = await until(() => ownSession(receiver), { what: "it has told of itself" });
+    const sessionId = uuidV7();
+    const statusOf = async (fields: string): Promise<number> =>
+      (await post(place.socket, callOf(sessionId, [{ sequenceNumber: "0", fields }]))).status;
+    // The last ones are smaller than what tells of its end.
+    for (const size of [900_000, 50_000, 2_000, 0]) {
+      let status = 200;
+      while (status === 200) status = await statusOf("x".repeat(size));
+      expect(status).toBe(503);
+    }
+    expect(await full.end("SIGTERM")).toEqual({ code: 0, signal: null });
+
+    receiver.mode = "take";
+    const before = receiver.calls.length;
+    await start();
+    const isClosed = (): boolean =>
+      receiver.calls.slice(before).some(({ input }) => input.sessionId === own && input.close);
+    await until(isClosed, { what: "the first run's session is closed", deadline: 10_000 });
+  });
+
   it("sets aside what the API refuses for good, alone, and reports its number as dropped", async ({
     place,
     receiver,

@@ -5,12 +5,15 @@ import type { RelayLog } from "./log.js";
 import type { RelayMetrics } from "./metrics.js";
 import type { OwnSession } from "./own-session.js";
 import type { SetAsideEntries } from "./set-aside.js";
+import type { Slots } from "./slots.js";
 import type { RefusedEntry, Upstream, UpstreamAnswer } from "./upstream.js";
 
 export interface DeliveryParts {
   readonly upstream: Upstream;
   readonly own: OwnSession;
   readonly aside: SetAsideEntries;
+  /** Whoever has something delivered holds one of them. */
+  readonly slots: Slots;
   readonly metrics: RelayMetrics;
   readonly log: RelayLog;
   /** Ends all waiting. */
@@ -30,6 +33,9 @@ const passing = new Set(["UNAVAILABLE", "AUDIT_UNAVAILABLE", "TIMEOUT", "INTERNA
 
 /** So few are never too many for the time that a call has. */
 const FEW_ENTRIES = 20;
+
+/** What fails more often may do so for its own sake: the others don't wait for it then. */
+const MOST_FAILURES = 2;
 
 const saysMore = ({ dropped, taken, close }: Batch): boolean => dropped.length > 0 || taken !== null || close;
 
@@ -69,7 +75,8 @@ export class Delivery {
       // Either it is this session, or whatever is sent: a token without its role, a proxy with a limit. Then the relay's
       // own isn't welcome either.
       if (await this.parts.own.isWelcome()) return this.#setAsideAll(batch, whole);
-      this.#failed(whole.code);
+      this.parts.metrics.upstreamFailures.inc({ reason: whole.code });
+      this.#noteFailure(whole.code);
       await this.#wait(failures);
     }
   }
@@ -82,8 +89,9 @@ export class Delivery {
       refused.filter(({ code }) => !passing.has(code)),
     );
     if (later.length === 0) return;
-    this.#failed(later[0]?.code ?? "");
-    await this.#wait(failures);
+    const reason = later[0]?.code ?? "";
+    this.parts.metrics.upstreamFailures.inc({ reason });
+    await this.#waitAside(batch, reason, failures);
     const entries = later.map(({ index }) => batch.entries[index]);
     await this.#send({ ...batch, entries, dropped: [] }, failures + 1);
   }
@@ -171,15 +179,24 @@ export class Delivery {
         return answer;
       }
       this.#requireRunning();
-      this.#noteFailure(answer.reason);
-      await this.#wait(failures);
+      await this.#waitAside(batch, answer.reason, failures);
       if (answer.reason === "TIMEOUT" && failures > 0 && batch.entries.length > FEW_ENTRIES) return "slow";
     }
   }
 
-  #failed(reason: string): void {
-    this.parts.metrics.upstreamFailures.inc({ reason });
+  /** Where the API takes the relay's own session meanwhile, other sessions have the slot for as long. */
+  async #waitAside({ sessionId }: Batch, reason: string, failures: number): Promise<void> {
+    const { own, log, slots } = this.parts;
+    const isOften = failures >= MOST_FAILURES;
+    // Of an API that takes nothing, its own session knows already: to ask would take another call's time.
+    if (isOften && own.failing === null && (await own.isWelcome())) {
+      if (failures === MOST_FAILURES)
+        log.warn({ sessionId, reason }, "a session's entries aren't taken: kept, and sent again");
+      return slots.without(() => this.#wait(failures));
+    }
+    this.#requireRunning();
     this.#noteFailure(reason);
+    await this.#wait(failures);
   }
 
   #noteFailure(reason: string): void {

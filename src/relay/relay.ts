@@ -15,6 +15,7 @@ import { Outbox } from "./outbox.js";
 import { OwnSession } from "./own-session.js";
 import { Sender } from "./sender.js";
 import { SetAsideEntries } from "./set-aside.js";
+import { Slots } from "./slots.js";
 import { TokenFile } from "./token-file.js";
 import { Upstream } from "./upstream.js";
 
@@ -112,13 +113,15 @@ class RunningRelay implements Relay {
     }
     const { signal } = this.#ending;
     const aside = new SetAsideEntries(outbox.aside, this.log);
-    const parts = { upstream: this.#upstream, own: this.#own, aside, metrics: this.#metrics, log: this.log, signal };
+    const slots = new Slots(SESSIONS_AT_A_TIME);
+    const { log } = this;
+    const parts = { upstream: this.#upstream, own: this.#own, aside, slots, metrics: this.#metrics, log, signal };
     this.#delivery = new Delivery(parts);
-    this.#sender = new Sender(outbox, this.#delivery, this.log, signal);
-    this.#sender.start(SESSIONS_AT_A_TIME);
+    this.#sender = new Sender(outbox, this.#delivery, slots, log, signal);
+    this.#sender.start();
     this.#telling = this.#own.run(signal);
     const { entries } = outbox.state;
-    this.log.info({ sessionId: this.#own.sessionId, waiting: entries }, "relaying");
+    log.info({ sessionId: this.#own.sessionId, waiting: entries }, "relaying");
   }
 
   async stop(): Promise<void> {

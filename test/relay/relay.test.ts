@@ -410,6 +410,56 @@ describe("the relay", () => {
       expect(await relay.metric(`audit_relay_upstream_failures_total{reason="${reason}"}`), reason).toBe(1);
   });
 
+  const failures = [
+    { what: "an entry", answer: [{ index: 0, code: "INTERNAL", message: "" }] },
+    { what: "a call", answer: "403 Forbidden" },
+  ];
+  it.for(failures)(
+    "goes on with other sessions while $what of each of four fails again and again",
+    async ({ answer }, { place, receiver, start }) => {
+      const sessions = Array.from({ length: 4 }, () => uuidV7());
+      let isFailing = true;
+      receiver.mode = ({ input }) =>
+        isFailing && input.entries.length > 0 && sessions.includes(input.sessionId) ? answer : undefined;
+      const relay = await start();
+      const tried = (sessionId: string): number =>
+        receiver.calls.filter(({ input }) => input.sessionId === sessionId).length;
+      const untilTried = async (times: number): Promise<void> => {
+        await until(() => sessions.every((each) => tried(each) >= times), { what: "all are tried", deadline: 20_000 });
+      };
+      for (const each of sessions) await post(place.socket, callOf(each, entriesFrom(0, 3)));
+      await untilTried(1);
+      for (const each of sessions) await post(place.socket, callOf(each, entriesFrom(3, 3), { close: true }));
+      const another = uuidV7();
+      await post(place.socket, callOf(another, entriesFrom(0, 3)));
+      await until(() => receiver.numbers(another).length === 3, { what: "another one's entries come" });
+      await untilTried(5);
+      // No busy loop: the sixth try comes a second behind the first, about.
+      expect(Math.max(...sessions.map(tried))).toBeLessThan(30);
+      expect(await relay.metric("audit_relay_spool_entries")).toBeGreaterThanOrEqual(4 * 4);
+
+      isFailing = false;
+      await until(() => sessions.every((each) => receiver.said(each).some(({ close }) => close)), {
+        what: "all are closed",
+        deadline: 20_000,
+      });
+      for (const each of sessions) {
+        expect([...receiver.numbers(each)].sort()).toEqual(numbersTo(6));
+        expect(receiver.numbers(each).slice(3)).toEqual(["3", "4", "5"]);
+      }
+      expect(receiver.repeated()).toBe(0);
+      expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
+
+      isFailing = true;
+      for (const each of sessions) await post(place.socket, callOf(each, entriesFrom(6, 1)));
+      await untilTried(10);
+      expect(await relay.end("SIGTERM")).toEqual({ code: 0, signal: null });
+      isFailing = false;
+      await start();
+      for (const each of sessions) await untilReceived(receiver, each, 7);
+    },
+  );
+
   it("sends fewer entries a call where the API hasn't the time for many", async ({ place, receiver, start }) => {
     receiver.mode = ({ input }) => (input.entries.length > 100 ? new Promise(() => undefined) : undefined);
     await start(["--timeout", "200"]);

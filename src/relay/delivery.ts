@@ -144,6 +144,7 @@ export class Delivery {
     const codes = [...new Set(entries.map(({ code }) => code))];
     this.parts.log.warn({ sessionId, entries: entries.length, codes }, "the API refuses entries for good: set aside");
     const dropped: DroppedNumbers[] = [];
+    let unnumbered = 0;
     for (const code of codes) {
       const numbers = entries.filter((each) => each.code === code).map(({ entry }) => member(entry, "sequenceNumber"));
       const known = numbers.filter(isNumber);
@@ -151,8 +152,10 @@ export class Delivery {
         dropped.push({ reason: `set_aside: ${code}`, sequenceNumbers: known.map((it) => [it, it]) });
       // An entry without a number leaves no gap in its session.
       this.parts.own.drop(`set_aside: ${code}`, numbers.length - known.length);
+      unnumbered += numbers.length - known.length;
     }
     if (dropped.length > 0) await this.#send({ ...batch, entries: [], dropped, taken: null, close: false });
+    if (unnumbered > 0) await this.#untilTold();
   }
 
   /** All of a session's call: the session can't be told of it, so the relay's own is. */
@@ -163,9 +166,12 @@ export class Delivery {
     await this.parts.aside.keep([...entries.map((entry) => ({ sessionId, code, message, entry })), ...said]);
     this.parts.metrics.setAside.inc({ code }, entries.length);
     this.parts.own.drop(`set_aside: ${code}`, entries.length);
-    // Told before the spool forgets them.
-    for (let failures = 0; entries.length > 0 && !(await this.parts.own.hasToldAll()); failures++)
-      await this.#wait(failures);
+    if (entries.length > 0) await this.#untilTold();
+  }
+
+  /** What is told in the relay's own session is told before the spool forgets it. */
+  async #untilTold(): Promise<void> {
+    for (let failures = 0; !(await this.parts.own.hasToldAll()); failures++) await this.#wait(failures);
   }
 
   /** Asks until the API says something that holds; `slow` where it may only be that there are too many entries. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { createReporter } from "../../src/reporter/index.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
-import { refusal, type Receiver } from "../support/receiver.js";
+import { refusal, type ReceivedInput, type Receiver } from "../support/receiver.js";
 import { callOf, entriesFrom, keepAlive, numbersTo, post, source } from "../support/relay.js";
 import { it } from "../support/relay-test.js";
 import { until } from "../support/until.js";
@@ -238,6 +238,34 @@ describe("the relay", () => {
       close: false,
     });
     expect(await relay.metric('audit_relay_dropped_total{reason="set_aside: FORBIDDEN"}')).toBe(3);
+  });
+
+  it("forgets an entry without a number only once it has told of it, and tells of it in the next run otherwise", async ({
+    place,
+    receiver,
+    start,
+  }) => {
+    const isOwn = ({ source: { program } }: ReceivedInput): boolean => program === "auditql-relay";
+    const told = (): ReceivedInput[] =>
+      receiver.calls.map(({ input }) => input).filter((input) => isOwn(input) && input.dropped.length > 0);
+    let isTaken = false;
+    receiver.mode = ({ input }) => {
+      if (isOwn(input)) return isTaken || input.dropped.length === 0 ? undefined : refusal("UNAVAILABLE");
+      return input.entries.map((_, index) => ({ index, code: "BAD_USER_INPUT", message: "no number" }));
+    };
+    const killed = await start();
+    await post(place.socket, callOf(uuidV7(), [{ resourceType: "http_request" }]));
+    await until(() => told().length >= 3, { what: "it has told of it in vain" });
+    expect(await killed.metric("audit_relay_spool_entries")).toBe(1);
+    await killed.end("SIGKILL");
+
+    isTaken = true;
+    const before = told().length;
+    const relay = await start();
+    await until(() => told().length > before, { what: "the next run tells of it" });
+    const dropped = [{ reason: "set_aside: BAD_USER_INPUT", sequenceNumbers: [["0", "0"]] }];
+    expect(told().at(-1)).toMatchObject({ dropped, taken: "1" });
+    await until(async () => (await relay.metric("audit_relay_spool_entries")) === 0, { what: "nothing waits" });
   });
 
   it("asks a session that is forbidden amid a search no more, where its own is welcome", async ({

@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** What a reporter does as its process ends. */
 export interface ExitWork {
   /** Nothing else is left to do: the last chance to send. */
@@ -48,6 +50,12 @@ function onExit(): void {
 
 function onSigterm(): void {
   const isOthers = process.listenerCount("SIGTERM") > 0;
+  // From PID 1, a container's first process, the kernel keeps a signal that it has no handler for.
+  if (!isOthers && process.pid === 1) process.once("SIGTERM", endAsBySigterm);
   const ends = [...works].map((work) => (isOthers ? work.hasten() : work.finish()));
   if (!isOthers) void Promise.allSettled(ends).then(() => process.kill(process.pid, "SIGTERM"));
+}
+
+function endAsBySigterm(): void {
+  if (process.listenerCount("SIGTERM") === 0) process.exit(128 + constants.signals.SIGTERM);
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createReporter, ReporterSpoolError, type ReporterOptions } from "../../src/reporter/index.js";
 import { missingOf, startReportApi, type ReportApi } from "../support/report-api.js";
 import type { ReportingTask } from "../support/reporting-process.js";
-import { startReporting, type ReportingChild } from "../support/start-reporting.js";
+import { asFirstProcess, startReporting, type ReportingChild } from "../support/start-reporting.js";
 import { until } from "../support/until.js";
 
 let api: ReportApi;
@@ -31,8 +32,8 @@ const options = (more: Partial<ReporterOptions> = {}): ReporterOptions => ({
 const spooled = (more: Partial<ReporterOptions> = {}): ReporterOptions =>
   options({ spool: { folder: join(folder, "spool") }, ...more });
 
-function start(task: ReportingTask): ReportingChild {
-  const child = startReporting(task);
+function start(task: ReportingTask, through: readonly string[] = []): ReportingChild {
+  const child = startReporting(task, {}, through);
   children.push(child);
   return child;
 }
@@ -87,6 +88,38 @@ describe("a process with a reporter", () => {
     expect(received()).toEqual(range(10));
     expect(api.session()).toMatchObject({ isClosed: false, taken: 20n });
     expect(missingOf(api.session())).toEqual(range(20).slice(10));
+  });
+});
+
+const [unshare, ...itsArgs] = asFirstProcess;
+const isFirstAllowed = spawnSync(unshare, [...itsArgs, "true"]).status === 0;
+
+describe.skipIf(!isFirstAllowed)("a container's first process (skipped where `unshare` isn't allowed)", () => {
+  async function startFirst(count: number, more: Partial<ReporterOptions> = {}) {
+    const child = start({ options: options(more), count, then: "wait" }, asFirstProcess);
+    await until(() => child.said.includes("done"), { what: "it has reported all" });
+    const pid = String(child.process.pid);
+    const first = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"));
+    return { child, terminate: () => process.kill(first, "SIGTERM") };
+  }
+
+  it("ends by SIGTERM too, with all sent", async () => {
+    const { child, terminate } = await startFirst(13);
+    terminate();
+    expect(await child.ended).toEqual({ code: 143, signal: null });
+    expect(received()).toEqual(range(13));
+    expect(api.session().isClosed).toBe(true);
+  });
+
+  it("ends by a second SIGTERM at once", async () => {
+    api.answer = ({ entries }) => (entries.length > 0 ? "stall" : null);
+    const { child, terminate } = await startFirst(3, { callTimeout: 60_000 });
+    terminate();
+    await until(() => api.calls.some(({ entries }) => entries.length > 0), { what: "it tries to send" });
+    terminate();
+    const begun = performance.now();
+    expect(await child.ended).toEqual({ code: 143, signal: null });
+    expect(performance.now() - begun).toBeLessThan(2_000);
   });
 });
 

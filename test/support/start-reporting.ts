@@ -16,9 +16,22 @@ export interface ReportingChild {
 
 const program = join("dist", "test", "support", "reporting-process.js");
 
-/** Whoever starts it ends it. @param env what it gets beside this process's own */
-export function startReporting(task: ReportingTask, env: NodeJS.ProcessEnv = {}): ReportingChild {
-  const child = spawn(process.execPath, [program, JSON.stringify(task)], {
+/** Runs a program as PID 1 of its own; ended with it. */
+export const asFirstProcess = ["unshare", "-Urpf", "--kill-child"] as const;
+
+/**
+ * Whoever starts it ends it.
+ *
+ * @param env what it gets beside this process's own
+ * @param through the command that runs it, and is then the child
+ */
+export function startReporting(
+  task: ReportingTask,
+  env: NodeJS.ProcessEnv = {},
+  through: readonly string[] = [],
+): ReportingChild {
+  const [command, ...args] = [...through, process.execPath, program, JSON.stringify(task)];
+  const child = spawn(command, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -9,6 +9,11 @@ export interface FoundText {
   readonly length: number;
 }
 
+/** What octets say, as `FoundText` has it. */
+export function textOf(octets: Buffer): string {
+  return isUtf8(octets) ? octets.toString("utf8") : `base64:${octets.toString("base64")}`;
+}
+
 const CHUNK_BYTES = 256 * 1024;
 /** Longer than any line of ours; what is longer comes in pieces. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
@@ -21,8 +26,7 @@ export async function* readLines(file: FileHandle): AsyncGenerator<FoundText> {
   let heldBytes = 0;
   const take = (): FoundText[] => {
     const octets = Buffer.concat(held);
-    const text = isUtf8(octets) ? octets.toString("utf8") : `base64:${octets.toString("base64")}`;
-    const found = octets.length > 0 ? [{ text, offset: begin, length: octets.length }] : [];
+    const found = octets.length > 0 ? [{ text: textOf(octets), offset: begin, length: octets.length }] : [];
     [held, heldBytes] = [[], 0];
     return found;
   };

@@ -9,9 +9,10 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { open as openFile, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { anonymous, type PendingEntry } from "../../src/audit/entry.js";
 import type { SpooledAttempt } from "../../src/audit/spool/attempt-line.js";
 import { Spool, type SpoolObserver } from "../../src/audit/spool/spool.js";
@@ -292,6 +293,89 @@ describe("the bound", () => {
   it("has no place for a line longer than any that can be read again", async () => {
     const spool = await openSpool(folder, 64 * megabyte);
     await expect(spool.append(attempt(0, "acme", "x".repeat(17 * megabyte)))).rejects.toThrow("too long");
+  });
+});
+
+describe("a file that couldn't start anew", () => {
+  const large = attempt(0, "acme", "x".repeat(5 * megabyte));
+
+  /** Has the next call of a method fail, whichever file it is for. @param meanwhile done before it fails */
+  async function failOnce(method: "datasync" | "sync" | "truncate", meanwhile?: () => Promise<void>): Promise<void> {
+    const handle = await openFile(join(folder, ".."), "r");
+    await handle.close();
+    const methods = Object.getPrototypeOf(handle) as FileHandle;
+    vi.spyOn(methods, method).mockImplementationOnce(async () => {
+      await meanwhile?.();
+      throw Object.assign(new Error("as planned"), { code: "EIO" });
+    });
+  }
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  it("does so once an attempt has failed that was under way as the last was done", async () => {
+    const spool = await openSpool();
+    await spool.append(large);
+    await failOnce("datasync", () => spool.done([...spool.lines()]));
+    await expect(spool.append(attempt(1))).rejects.toThrow("as planned");
+    expect([linesOf(), statSync(attempts()).size]).toEqual([[], megabyte]);
+    expect(await spool.reserve(4 * megabyte)).not.toBeNull();
+  });
+
+  it("does so before an attempt is refused, where it couldn't be cut before", async () => {
+    const spool = await openSpool();
+    await spool.append(large);
+    await failOnce("truncate");
+    await spool.done([...spool.lines()]);
+    expect(told).toContain("troubled: EIO");
+    expect(await spool.reserve(4 * megabyte)).not.toBeNull();
+    expect(told).not.toContain("refused");
+  });
+
+  it("gives the room that is just coming back to an attempt that needs it", async () => {
+    const spool = await openSpool();
+    await spool.append(large);
+    const isDone = spool.done([...spool.lines()]);
+    expect(await spool.reserve(4 * megabyte)).not.toBeNull();
+    await isDone;
+  });
+
+  it("goes on behind its header, not behind a hole, where the cut couldn't be forced to the disk", async () => {
+    const spool = await openSpool();
+    await spool.append(large);
+    await failOnce("sync");
+    await spool.done([...spool.lines()]);
+    expect(told).toContain("troubled: EIO");
+    await spool.append(attempt(1));
+    expect(content()).not.toContain("\0");
+    expect(placesOf(await read(await openSpool()))).toEqual([1]);
+  });
+
+  it.each(["before the start", "while it waits"])("does so once what was altered %s can be set aside", async (when) => {
+    await leave(2);
+    const [first = ""] = linesOf();
+    const altered = Buffer.from(first.replace("asked", "~sked"));
+    altered[altered.indexOf("~")] = 0xff;
+    const alter = () => {
+      const all = readFileSync(attempts());
+      altered.copy(all, all.indexOf(first));
+      writeFileSync(attempts(), all, { flag: "r+" });
+    };
+    writeFileSync(join(folder, "set-aside.jsonl"), "x".repeat(8 * megabyte));
+    if (when === "before the start") alter();
+    const spool = await openSpool();
+    if (when !== "before the start") alter();
+    expect(placesOf(await read(spool))).toEqual([1]);
+    await spool.append(large);
+    await spool.done([...spool.lines()]);
+    expect(await spool.reserve(4 * megabyte)).toBeNull();
+    expect(linesOf()).toHaveLength(3);
+
+    rmSync(join(folder, "set-aside.jsonl"));
+    expect(await Promise.all([spool.reserve(2 * megabyte), spool.reserve(2 * megabyte)])).not.toContain(null);
+    expect(linesOf()).toEqual([]);
+    expect(asideTexts()).toEqual([`base64:${altered.toString("base64")}`]);
+    expect(told.filter((each) => each.includes("set aside:"))).toEqual(["1 set aside: doesn't verify"]);
   });
 });
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { newHeader, readHeader } from "../../disk/file-header.js";
 import { createWhole, ignoreMissing, readOrMakeKey } from "../../disk/folder.js";
 import type { LineSeal } from "../../disk/line-seal.js";
-import { MAX_LINE_BYTES, readLines, type FoundText } from "../../disk/read-lines.js";
+import { MAX_LINE_BYTES, readLines, textOf, type FoundText } from "../../disk/read-lines.js";
 import type { LinePlace } from "../../disk/segment.js";
 import type { SetAside } from "../../disk/set-aside.js";
 import { Turns } from "../../disk/turns.js";
@@ -108,6 +108,11 @@ export class SpoolFile {
     return this.#allocated;
   }
 
+  /** Whether it holds no line, and none that waits to be written. */
+  get isNew(): boolean {
+    return this.used === this.#headerBytes;
+  }
+
   /** Takes room on the disk up to this size. @throws what the system says, such as ENOSPC */
   async allocate(bytes: number): Promise<void> {
     await this.#turns.take(async () => {
@@ -148,7 +153,7 @@ export class SpoolFile {
 
   async readText({ offset, length }: Pick<LinePlace, "offset" | "length">): Promise<string> {
     const { buffer, bytesRead } = await this.#handle.read(Buffer.alloc(length), 0, length, offset);
-    return buffer.toString("utf8", 0, bytesRead);
+    return textOf(buffer.subarray(0, bytesRead));
   }
 
   /** Takes texts out of the file, once they are kept elsewhere. It needs no room. */
@@ -170,9 +175,10 @@ export class SpoolFile {
     await this.#turns.take(async () => {
       if (!isDone() || this.#waiting.length > 0 || this.#end === this.#headerBytes) return;
       await this.#handle.truncate(this.#headerBytes);
-      await this.#handle.sync();
+      // Also where the cut can't be forced to the disk: what came behind the old end would come behind a hole.
       this.#end = this.#headerBytes;
       this.#allocated = this.#headerBytes;
+      await this.#handle.sync();
     });
     await this.allocate(Math.max(GROWTH_BYTES, this.used + room));
   }

@@ -23,6 +23,13 @@ export interface SpoolObserver {
 /** What is reserved for attempts, and left for entries of no attempt, such as a stop's. */
 const KEPT_FREE = 1 / 16;
 
+/** What is no attempt, and still stands in the file: it could not be kept elsewhere. */
+interface Remain extends Pick<WaitingLine, "offset" | "length"> {
+  readonly why: SetAsideReason;
+  /** Whether the observer has been told of it as set aside. */
+  readonly isTold: boolean;
+}
+
 /** Gives back the room that an attempt had. */
 export type Release = () => void;
 
@@ -38,8 +45,9 @@ export class Spool {
   #underway = 0;
   #reserved = 0;
   #isClosed = false;
-  /** Whether the file holds what is no attempt and could not be kept elsewhere. */
-  #hasRemains: boolean;
+  readonly #remains: Remain[];
+  /** Keeping the remains elsewhere, while that is under way. */
+  #clearing: Promise<void> | null = null;
   /** Resolved when something comes to wait. */
   #filled = deferred();
 
@@ -49,11 +57,11 @@ export class Spool {
     private readonly maxBytes: number,
     private readonly observer: SpoolObserver,
     found: readonly WaitingLine[],
-    hasRemains: boolean,
+    remains: readonly Remain[],
   ) {
     this.#waiting = new Map(found.map((line) => [line.number, line]));
     this.#entries = found.reduce((sum, { entries }) => sum + entries, 0);
-    this.#hasRemains = hasRemains;
+    this.#remains = [...remains];
   }
 
   /** Opens what a folder holds; what was left there waits again. @throws what the system says of the folder */
@@ -63,7 +71,10 @@ export class Spool {
     const { file, found, complaint } = await SpoolFile.open(folder, maxBytes, aside);
     for (const { why } of found.bad) observer.setAside(1, why, aside.file);
     if (complaint) observer.troubled(complaint);
-    const spool = new Spool(file, aside, maxBytes, observer, found.good, complaint !== null);
+    const remains = complaint
+      ? found.bad.map(({ offset, length, why }) => ({ offset, length, why, isTold: true }))
+      : [];
+    const spool = new Spool(file, aside, maxBytes, observer, found.good, remains);
     spool.#changed();
     return spool;
   }
@@ -90,7 +101,9 @@ export class Spool {
    * @returns null where there is none: the attempt must not begin
    */
   async reserve(bytes: number): Promise<Release | null> {
-    if (this.file.used + this.#reserved + bytes > this.maxBytes * (1 - KEPT_FREE)) return this.#refuse();
+    // What waited may be gone, and its room not be back yet, or not have been to be had back then.
+    if (!this.#hasRoom(bytes)) await this.#startAnew();
+    if (!this.#hasRoom(bytes)) return this.#refuse();
     this.#reserved += bytes;
     const release = once(() => (this.#reserved -= bytes));
     const needed = this.file.used + this.#reserved;
@@ -115,6 +128,8 @@ export class Spool {
       this.#entries += attempt.staged.length;
     } finally {
       this.#underway -= 1;
+      // Where this failed, all that waited may have been done meanwhile.
+      await this.#startAnew();
     }
     this.#changed();
   }
@@ -143,23 +158,21 @@ export class Spool {
 
   /** Forgets what stands in the log now; where that was all, the file starts anew. */
   async done(lines: readonly WaitingLine[]): Promise<void> {
-    for (const { number, entries } of lines) if (this.#waiting.delete(number)) this.#entries -= entries;
-    this.#changed();
-    if (!this.isEmpty || this.#isClosed || this.#hasRemains) return;
-    await this.file
-      .startAnew(() => this.isEmpty && !this.#isClosed, this.#reserved)
-      .catch((error: unknown) => this.observer.troubled(error));
+    this.#forget(lines);
+    await this.#startAnew();
   }
 
-  /** Takes a line out of the others' way. Where it can't be kept elsewhere it stays in the file until the next start. */
+  /** Takes a line out of the others' way. Where it can't be kept elsewhere it stays in the file until it can. */
   async setAside(line: WaitingLine, why: SetAsideReason): Promise<void> {
     try {
       await this.aside.keep([await this.file.readText(line)], why);
       await this.file.blank([line]);
       this.observer.setAside(1, why, this.aside.file);
     } catch (error) {
-      this.#hasRemains = true;
       this.observer.troubled(error);
+      this.#remains.push({ offset: line.offset, length: line.length, why, isTold: false });
+      this.#forget([line]);
+      return;
     }
     await this.done([line]);
   }
@@ -175,6 +188,37 @@ export class Spool {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.file.close();
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.file.used + this.#reserved + bytes <= this.maxBytes * (1 - KEPT_FREE);
+  }
+
+  #forget(lines: readonly WaitingLine[]): void {
+    for (const { number, entries } of lines) if (this.#waiting.delete(number)) this.#entries -= entries;
+    this.#changed();
+  }
+
+  /** Has the file start anew where nothing waits. It is tried at each occasion: a missed one would leave no room for good. */
+  async #startAnew(): Promise<void> {
+    const isDone = () => this.isEmpty && !this.#isClosed;
+    if (!isDone() || this.file.isNew) return;
+    try {
+      if (this.#remains.length > 0) await (this.#clearing ??= this.#clear().finally(() => (this.#clearing = null)));
+      await this.file.startAnew(() => isDone() && this.#remains.length === 0, this.#reserved);
+    } catch (error) {
+      this.observer.troubled(error);
+    }
+  }
+
+  /** Keeps elsewhere what couldn't be before. */
+  async #clear(): Promise<void> {
+    for (let [remain] = this.#remains; remain; [remain] = this.#remains) {
+      await this.aside.keep([await this.file.readText(remain)], remain.why);
+      await this.file.blank([remain]);
+      this.#remains.shift();
+      if (!remain.isTold) this.observer.setAside(1, remain.why, this.aside.file);
+    }
   }
 
   #refuse(): null {

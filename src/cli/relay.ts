@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { LineSpoolInUseError } from "../disk/line-spool.js";
+import { SetAsideFullError } from "../disk/set-aside.js";
 import { programFacts } from "../program-facts.js";
 import { createRelayLog, type RelayLog } from "../relay/log.js";
 import { startRelay, type Relay } from "../relay/relay.js";
@@ -113,7 +114,9 @@ async function stop(relay: Relay, log: RelayLog): Promise<void> {
 }
 
 function complain(error: unknown, log: RelayLog): number {
-  const isToldWhole = [TokenFileError, LineSpoolInUseError, UnixSocketError].some((type) => error instanceof type);
+  const isToldWhole = [TokenFileError, LineSpoolInUseError, SetAsideFullError, UnixSocketError].some(
+    (type) => error instanceof type,
+  );
   if (isToldWhole && error instanceof Error) {
     process.stderr.write(`${error.message}\n`);
     return configExitCode;

@@ -1,5 +1,6 @@
 import { codeOf } from "../disk/code-of.js";
 import { LineSpool, LineSpoolInUseError } from "../disk/line-spool.js";
+import { SetAsideFullError } from "../disk/set-aside.js";
 import { Losses, type Loss } from "./losses.js";
 import { reservedBehind, StoredNumbers } from "./numbers.js";
 import type { ReporterSettings } from "./options.js";
@@ -170,7 +171,8 @@ const ascending = (left: bigint, right: bigint): number => (left < right ? -1 : 
 const byFirst = (left: Pick<Loss, "first">, right: Pick<Loss, "first">): number => ascending(left.first, right.first);
 
 function asSpoolError(folder: string, cause: unknown): ReporterSpoolError {
-  if (cause instanceof LineSpoolInUseError) return new ReporterSpoolError(cause.message, { cause });
+  if (cause instanceof LineSpoolInUseError || cause instanceof SetAsideFullError)
+    return new ReporterSpoolError(cause.message, { cause });
   const why = codeOf(cause) ?? "for an unknown reason";
   return new ReporterSpoolError(`${folder} can't be used for entries that wait (${why}).`, { cause });
 }

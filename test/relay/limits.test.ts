@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer as createNetServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LineSpool } from "../../src/disk/line-spool.js";
 import { TokenFile } from "../../src/relay/token-file.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
 import { startReceiver, type Receiver } from "../support/receiver.js";
@@ -235,6 +236,21 @@ describe("the start of a relay", () => {
       78,
       `${place.spool} is in use by process ${relay.pid}: give each process a folder of its own.`,
     ]);
+  });
+
+  it("says what to do where its spool holds what is no relay's, and can't set that aside", async () => {
+    const at = makePlace();
+    const spool = await LineSpool.open(at.spool, { maxBytes: 1024 ** 2 });
+    await spool.append(["{}"]);
+    await spool.close();
+    const aside = join(at.spool, "set-aside.jsonl");
+    writeFileSync(aside, "");
+    truncateSync(aside, 256 * 1024 ** 2);
+    expect(await run([...paths(at), "--spool", at.spool])).toEqual([
+      78,
+      `${aside} is as large as the spool may be: look at it and move it away.`,
+    ]);
+    at.remove();
   });
 
   it("leaves alone what serves there and isn't a relay, and what is no socket", async () => {

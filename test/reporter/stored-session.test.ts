@@ -1,11 +1,17 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LineSpool } from "../../src/disk/line-spool.js";
 import { Segment } from "../../src/disk/segment.js";
-import { createReporter, type Notice, type ReportEntry, type Reporter } from "../../src/reporter/index.js";
+import {
+  createReporter,
+  ReporterSpoolError,
+  type Notice,
+  type ReportEntry,
+  type Reporter,
+} from "../../src/reporter/index.js";
 import { readBootId, SessionFile, type SessionState } from "../../src/reporter/session-file.js";
 import { uuidV7 } from "../../src/reporter/uuid-v7.js";
 import { startReportApi, type ReportApi } from "../support/report-api.js";
@@ -148,6 +154,24 @@ describe("a session that a killed process has left", () => {
       "spool",
       `Entries of an earlier run whose session can't be read lie in ${join(folder, "set-aside.jsonl")}: look at them.`,
     ]);
+  });
+
+  it("that can't be read any more holds up the start while its lines can't be set aside, which says what to do", async () => {
+    const first = await open();
+    api.answer = () => ({ status: 503, code: "UNAVAILABLE" });
+    first.report(entry);
+    await first.close({ deadline: 0 });
+    writeFileSync(join(folder, "session"), "nothing");
+    api.answer = () => null;
+    const aside = join(folder, "set-aside.jsonl");
+    writeFileSync(aside, "");
+    truncateSync(aside, 64 * 1024 ** 2);
+    await expect(open()).rejects.toThrow(
+      new ReporterSpoolError(`${aside} is as large as the spool may be: look at it and move it away.`),
+    );
+    rmSync(aside);
+    await (await open()).close();
+    expect(readFileSync(aside, "utf8")).toContain('"why":"belongs to no session"');
   });
 });
 

@@ -66,6 +66,7 @@ export class Delivery {
   }
 
   async #send(batch: Batch, failedBefore = 0): Promise<void> {
+    let wasWelcome = false;
     for (let failures = failedBefore; ; failures++) {
       const answer = await this.#ask(batch);
       if (answer === "slow") return this.#halve(batch);
@@ -74,7 +75,11 @@ export class Delivery {
       if (!whole) return;
       // Either it is this session, or whatever is sent: a token without its role, a proxy with a limit. Then the relay's
       // own isn't welcome either.
-      if (await this.parts.own.isWelcome()) return this.#setAsideAll(batch, whole);
+      const isWelcome = await this.parts.own.isWelcome();
+      if (isWelcome && wasWelcome) return this.#setAsideAll(batch, whole);
+      wasWelcome = isWelcome;
+      // It may have come to be only since the refusal: that is asked once more.
+      if (isWelcome) continue;
       this.parts.metrics.upstreamFailures.inc({ reason: whole.code });
       this.#noteFailure(whole.code);
       await this.#wait(failures);
@@ -107,9 +112,17 @@ export class Delivery {
     // Where the session itself is refused, no half of its entries is better.
     const session = await this.#ask({ ...batch, entries: [], dropped: [], taken: null, close: false });
     if (session !== "slow" && session.kind === "refused") return session;
-    if (entries.length === 1 && !saysMore(batch)) await this.#setAside(batch, [{ index: 0, ...refusal }]);
+    if (entries.length === 1 && !saysMore(batch)) await this.#isolate(batch);
     else await this.#halve(batch);
     return null;
+  }
+
+  /** A single entry was refused, and its session is taken since: it is refused for its own sake, if it still is. */
+  async #isolate(batch: Batch): Promise<void> {
+    const answer = await this.#ask(batch);
+    if (answer === "slow") return this.#send(batch);
+    if (answer.kind === "judged") return this.#judged(batch, answer, 0);
+    await this.#setAside(batch, [{ index: 0, ...answer }]);
   }
 
   /** What a call says beside its entries comes behind them. */

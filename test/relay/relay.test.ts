@@ -268,7 +268,7 @@ describe("the relay", () => {
     await until(async () => (await relay.metric("audit_relay_spool_entries")) === 0, { what: "nothing waits" });
   });
 
-  it("asks a session that is forbidden amid a search no more, where its own is welcome", async ({
+  it("asks a session that is forbidden amid a search once more, where its own is welcome", async ({
     place,
     receiver,
     start,
@@ -286,6 +286,8 @@ describe("the relay", () => {
     expect(await relay.metric('audit_relay_set_aside_total{code="FORBIDDEN"}')).toBe(1);
     const asked = receiver.calls.filter(({ input }) => input.sessionId === theirs);
     expect(asked.map(({ input }) => [input.entries.length, input.dropped.length])).toEqual([
+      [1, 1],
+      [0, 0],
       [1, 1],
       [0, 0],
     ]);
@@ -334,6 +336,23 @@ describe("the relay", () => {
     expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
     expect(await relay.metric('audit_relay_set_aside_total{code="LIMIT_EXCEEDED"}')).toBe(0);
   });
+
+  it.for(["LIMIT_EXCEEDED", "FORBIDDEN"])(
+    "sets nothing aside for one %s as the API comes back",
+    async (code, { place, receiver, start }) => {
+      const sessionId = uuidV7();
+      let isRefused = false;
+      receiver.mode = ({ input }) => {
+        if (isRefused || input.sessionId !== sessionId || input.entries.length === 0) return undefined;
+        isRefused = true;
+        return refusal(code);
+      };
+      await start();
+      await post(place.socket, callOf(sessionId, entriesFrom(0, 1)));
+      await untilReceived(receiver, sessionId, 1);
+      expect(existsSync(join(place.spool, "set-aside.jsonl"))).toBe(false);
+    },
+  );
 
   it("sets aside what a session says of itself and the API refuses, where its own is welcome", async ({
     place,

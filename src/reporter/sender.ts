@@ -234,9 +234,12 @@ export class Sender {
       return this.#settle(entries, outcome.refused);
     }
     if (outcome.kind === "refused" && entries.length === 1) {
-      // Whether it is the entry or the call: one without entries tells.
+      // Whether it is the entry or the call: one without entries tells, and the entry's own behind it.
       if (!(await this.#isFine({}))) return this.#delay(outcome);
-      await this.#putAside(first, outcome);
+      const again = await this.#call({ entries });
+      if (again.kind === "taken") return this.#settle(entries, again.refused);
+      if (again.kind !== "refused") return this.#delay(again);
+      await this.#putAside(first, again);
       return true;
     }
     const isTooMuch = outcome.kind === "refused" || (outcome.kind === "delayed" && outcome.isTooMuch);

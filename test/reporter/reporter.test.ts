@@ -490,6 +490,19 @@ describe("what there is no room for", () => {
   });
 });
 
+it("sets no entry aside that is refused once, as the API comes back", async () => {
+  const reporter = await make({ batchSize: 1 });
+  let isRefused = false;
+  api.answer = ({ entries }) => {
+    if (isRefused || entries.length === 0) return null;
+    isRefused = true;
+    return { code: "BAD_USER_INPUT" };
+  };
+  report(reporter, 1);
+  await until(() => reporter.stats().sent === 1, { what: "the entry is taken" });
+  expect(reporter.stats()).toMatchObject({ setAside: 0, lost: {} });
+});
+
 describe("a list of a class of its own", () => {
   class Hostile extends Array<string> {
     static override get [Symbol.species](): never {
